@@ -1,0 +1,22 @@
+// CPU entry points of both operators.
+#ifndef VMEXPORT_SCAN_CPU_H
+#define VMEXPORT_SCAN_CPU_H
+
+#include "params.h"
+
+namespace vmexport {
+
+// Both validate, compute, and on any failure write one sentence (tensor, expected, got) into `message`,
+// which holds VMEXPORT_MESSAGE_SIZE bytes. Neither throws, logs or aborts.
+vmexport_status selective_scan_cpu(const vmexport_scan_params& params, char* message) noexcept;
+vmexport_status causal_conv1d_cpu(const vmexport_conv_params& params, char* message) noexcept;
+
+// Name of the instruction tier in use: "avx512", "avx2", "neon" or "baseline".
+const char* cpu_tier() noexcept;
+
+// Use another tier that this machine has (tests and benchmarks); false where it has not. Null: automatic.
+bool set_cpu_tier(const char* name) noexcept;
+
+}  // namespace vmexport
+
+#endif  // VMEXPORT_SCAN_CPU_H

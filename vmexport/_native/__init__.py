@@ -1,0 +1,1 @@
+"""Native libraries of this installation (put here by the build)."""

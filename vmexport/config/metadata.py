@@ -1,0 +1,96 @@
+"""What travels inside every model file, as text: architecture, labels, preprocessing, batch profile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vmexport.config.architecture import Architecture
+from vmexport.config.preprocessing import Preprocessing
+from vmexport.config.profile import BatchProfile
+from vmexport.errors import InputError, VmexportError
+
+PREFIX = "vmexport."
+FORMAT_VERSION = "1"
+PRECISIONS = ("fp32", "fp16", "bf16")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """All that a file says of itself.
+
+    Attributes:
+        architecture: the network.
+        labels: one name a class, or empty where unknown.
+        preprocessing: how frames become the input.
+        profile: batches served (ONNX and engines).
+        precision: "fp32", "fp16" or "bf16".
+        extra: further text entries, such as the parity record of an export (JSON).
+    """
+
+    architecture: Architecture
+    labels: tuple[str, ...] = ()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    profile: BatchProfile = field(default_factory=BatchProfile)
+    precision: str = "fp32"
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))
+        if self.labels and len(self.labels) != self.architecture.num_classes:
+            raise InputError(
+                "the labels do not match the head",
+                f"{len(self.labels)} labels for {self.architecture.num_classes} classes",
+                "give one label a class, in class order",
+            )
+
+    def label(self, index: int) -> str:
+        """The name of a class, or `class 17` where names are unknown."""
+        return self.labels[index] if self.labels else f"class {index}"
+
+    def to_metadata(self) -> dict[str, str]:
+        """Text entries for safetensors metadata, ONNX `metadata_props` or a sidecar file."""
+        entries: dict[str, Any] = {
+            "architecture": self.architecture.to_dict(),
+            "labels": list(self.labels),
+            "preprocessing": self.preprocessing.to_dict(),
+            "profile": str(self.profile),
+            "precision": self.precision,
+        }
+        texts = {PREFIX + key: json.dumps(value) for key, value in entries.items()}
+        extra = {PREFIX + key: value for key, value in self.extra.items()}
+        return {**extra, **texts, PREFIX + "format": FORMAT_VERSION}
+
+    @classmethod
+    def from_metadata(cls, texts: Mapping[str, str], source: str) -> ModelInfo:
+        """The reverse of `to_metadata`; `source` names the file in errors.
+
+        Raises:
+            InputError: the entries are missing, damaged or of a newer format.
+        """
+        entries = {key[len(PREFIX) :]: value for key, value in texts.items() if key.startswith(PREFIX)}
+        if "architecture" not in entries:
+            raise InputError(
+                f"{source} was not written by vmexport",
+                "it carries no vmexport.architecture entry",
+                "convert a checkpoint first: vmexport convert CHECKPOINT -o model.safetensors",
+            )
+        if entries.pop("format", FORMAT_VERSION) != FORMAT_VERSION:
+            raise InputError(f"{source} has a newer metadata format", "", "pip install --upgrade vmexport")
+        try:
+            known = {key: json.loads(entries.pop(key)) for key in _KNOWN if key in entries}
+            return cls(
+                architecture=Architecture.from_dict(known["architecture"]),
+                labels=tuple(str(label) for label in known.get("labels", ())),
+                preprocessing=Preprocessing.from_dict(known.get("preprocessing", {})),
+                profile=BatchProfile.parse(known.get("profile", "1")),
+                precision=str(known.get("precision", "fp32")),
+                extra=entries,
+            )
+        except (ValueError, TypeError, AttributeError, VmexportError) as error:
+            raise InputError(f"the metadata of {source} is damaged", str(error)) from error
+
+
+_KNOWN = ("architecture", "labels", "preprocessing", "profile", "precision")

@@ -1,0 +1,48 @@
+"""How frames become the float tensor that a model was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vmexport.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Clip sampling (paper section 5.1) and normalisation.
+
+    Attributes:
+        stride: frames of the source between two sampled frames.
+        resize: the shorter side after resizing, in pixels; 0 stands for the model's size.
+        mean: per channel, in the range 0 to 1 (RGB; ImageNet).
+        std: per channel, in the range 0 to 1.
+    """
+
+    stride: int = 2
+    resize: int = 0
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", tuple(self.mean))
+        object.__setattr__(self, "std", tuple(self.std))
+        if self.stride < 1 or self.resize < 0 or len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise UsageError("preprocessing settings are out of range", f"got {self}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dictionary that JSON and TOML can hold."""
+        return {**asdict(self), "mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """The reverse of `to_dict`.
+
+        Raises:
+            UsageError: an unknown name or a value out of range.
+        """
+        try:
+            return cls(**dict(values))
+        except TypeError as error:
+            raise UsageError("unknown preprocessing setting", str(error)) from error

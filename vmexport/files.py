@@ -1,0 +1,61 @@
+"""Writing files so that an interrupted run never leaves half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from vmexport.errors import BuildError, InputError
+
+
+@contextlib.contextmanager
+def atomic_write(target: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `target`; on success it replaces `target`, on any failure it goes.
+
+    The temporary name lies in a fresh private folder, so that side files a writer puts next to it
+    (external weight data, for instance) are removed with it.
+
+    Raises:
+        InputError: the folder does not exist or is not writable.
+        BuildError: the disk is full, or another write error.
+    """
+    target = Path(target)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise _explain(error, target) from error
+    temporary = folder / target.name
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        raise _explain(error, target) from error
+    finally:
+        for leftover in folder.glob("*"):
+            leftover.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _explain(error: OSError, target: Path) -> InputError | BuildError:
+    """Turn an operating system error on writing `target` into one of ours."""
+    if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT:
+        return BuildError(
+            f"could not write {target}",
+            "the disk is full; nothing was left behind",
+            f"free some space (see: df -h {target.parent}) or choose another place with -o",
+        )
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return InputError(
+            f"could not write {target}",
+            f"the folder {target.parent} does not exist",
+            f"mkdir -p {target.parent}",
+        )
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return InputError(
+            f"could not write {target}", f"no permission: {error.strerror}", "choose another place with -o"
+        )
+    return BuildError(f"could not write {target}", f"{error.strerror or error}")
