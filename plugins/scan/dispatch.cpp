@@ -1,0 +1,68 @@
+#include "dispatch.h"
+
+#include <atomic>
+#include <cstring>
+
+#include "cpu.h"
+
+namespace vmexport {
+namespace {
+
+bool has(const Tier& tier) noexcept {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (&tier == &kAvx512Tier) {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  }
+  if (&tier == &kAvx2Tier) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  }
+#endif
+  return &tier == &kBaselineTier;
+}
+
+const Tier* const kTiers[] = {  // best first
+#if defined(__x86_64__)
+    &kAvx512Tier, &kAvx2Tier,
+#endif
+    &kBaselineTier};
+
+const Tier* best() noexcept {
+  for (const Tier* tier : kTiers) {
+    if (has(*tier)) return tier;
+  }
+  return &kBaselineTier;
+}
+
+std::atomic<const Tier*> chosen{nullptr};
+
+}  // namespace
+
+const Tier& current_tier() noexcept {
+  const Tier* tier = chosen.load(std::memory_order_relaxed);
+  if (tier == nullptr) {
+    tier = best();
+    chosen.store(tier, std::memory_order_relaxed);
+  }
+  return *tier;
+}
+
+const char* cpu_tier() noexcept { return current_tier().name; }
+
+bool set_cpu_tier(const char* name) noexcept {
+  if (name == nullptr) {
+    chosen.store(best());
+    return true;
+  }
+  for (const Tier* tier : kTiers) {
+    if (std::strcmp(tier->name, name) == 0 && has(*tier)) {
+      chosen.store(tier);
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace vmexport

@@ -1,0 +1,30 @@
+// Scan orders (paper section 4.4): which token a direction visits at a step. Shared by CPU and CUDA.
+#ifndef VMEXPORT_SCAN_ORDER_H
+#define VMEXPORT_SCAN_ORDER_H
+
+#include "params.h"
+
+#if defined(__CUDACC__)
+#define VMEXPORT_HOST_DEVICE __host__ __device__
+#else
+#define VMEXPORT_HOST_DEVICE
+#endif
+
+namespace vmexport {
+
+// Token visited at `step`; backward orders reach the class token (token 0) last.
+VMEXPORT_HOST_DEVICE constexpr int64_t token_at(int32_t order, int64_t step, int64_t length,
+                                                int64_t tokens_per_frame, int32_t class_token) {
+  if (order == VMEXPORT_FORWARD) return step;
+  if (order == VMEXPORT_SPATIOTEMPORAL) return length - 1 - step;
+  const int64_t patches = length - class_token;
+  if (step == patches) return 0;
+  const int64_t frame = step / tokens_per_frame;
+  const int64_t within = step - frame * tokens_per_frame;
+  if (order == VMEXPORT_SPATIAL) return class_token + frame * tokens_per_frame + tokens_per_frame - 1 - within;
+  return class_token + patches - (frame + 1) * tokens_per_frame + within;
+}
+
+}  // namespace vmexport
+
+#endif  // VMEXPORT_SCAN_ORDER_H

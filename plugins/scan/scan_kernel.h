@@ -1,0 +1,227 @@
+// The selective scan of one piece, for the tier that includes this file.
+//
+// Channels stand in the lanes and the states of a channel block in registers, so nothing is ever summed across
+// lanes. Tokens go by in tiles of 64, in three phases that each keep their operands in registers or in the
+// first-level cache: softplus and input, recurrence, gate. The running sum over directions lives in y itself
+// (float32) or in a float32 buffer.
+#ifndef VMEXPORT_SCAN_SCAN_KERNEL_H
+#define VMEXPORT_SCAN_SCAN_KERNEL_H
+
+#include "order.h"
+#include "tier.h"
+#include "vector_math.h"
+
+namespace {
+
+using vmexport::kTileTokens;
+
+#if defined(__AVX512F__) || defined(__ARM_NEON)
+constexpr int kStatesAtOnce = 16;  // 32 vector registers
+#else
+constexpr int kStatesAtOnce = 8;
+#endif
+
+// The tokens of one tile in scan order, and those of the tile after it, to be fetched early.
+struct TileTokens {
+  int64_t count;
+  int64_t token[kTileTokens];
+  int64_t ahead[kTileTokens];
+};
+
+// What the phases of one channel block hand to each other.
+struct alignas(64) TileScratch {
+  float delta[kTileTokens][kLanes];
+  float input[kTileTokens][kLanes];  // delta * u
+  float sum[kTileTokens][kLanes];    // this direction's scan
+};
+
+template <class T>
+VMEXPORT_INLINE const T* row(const void* data, int64_t offset, int64_t stride, int64_t token) {
+  return static_cast<const T*>(data) + offset + stride * token;
+}
+
+inline TileTokens tile_tokens(const vmexport_token_order& order, int32_t direction, int64_t length, int64_t first) {
+  TileTokens tile;
+  tile.count = length - first < kTileTokens ? length - first : kTileTokens;
+  for (int64_t t = 0; t < kTileTokens; ++t) {
+    const int64_t step = first + t < length ? first + t : length - 1;
+    const int64_t later = step + kTileTokens < length ? step + kTileTokens : length - 1;
+    tile.token[t] = vmexport::token_at(order.orders[direction], step, length, order.tokens_per_frame,
+                                       order.class_token);
+    tile.ahead[t] = vmexport::token_at(order.orders[direction], later, length, order.tokens_per_frame,
+                                       order.class_token);
+  }
+  return tile;
+}
+
+// B and C of a tile as float32, states padded with zeros: tile[t] = B (padded), C (padded).
+template <class T>
+void load_bc(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, const TileTokens& tokens,
+             int64_t padded, float* tile) {
+  const int64_t offset = piece.direction * p.bc_stride[0] + piece.batch * p.bc_stride[1];
+  for (int64_t t = 0; t < tokens.count; ++t) {
+    const T* source = row<T>(p.bc, offset, p.bc_stride[2], tokens.token[t]);
+    for (int half = 0; half < 2; ++half) {
+      float* target = tile + (2 * t + half) * padded;
+      for (int64_t n = 0; n < padded; n += kLanes) {
+        const int64_t left = p.states - n;
+        const int count = left < kLanes ? (left < 0 ? 0 : static_cast<int>(left)) : kLanes;
+        store(target + n, load(source + half * p.states + n, count));
+      }
+    }
+  }
+}
+
+// Phase 1: delta = softplus(delta + bias), input = delta * u, sum = skip * u.
+template <class T>
+void prepare_inputs(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, const TileTokens& tokens,
+                    int64_t channel, int count, TileScratch& scratch) {
+  const int64_t parameter = piece.direction * p.channels + channel;
+  const vfloat bias = p.delta_bias != nullptr ? load(p.delta_bias + parameter, count) : vfloat{};
+  const vfloat skip = p.d != nullptr ? load(p.d + parameter, count) : vfloat{};
+  const int64_t u_offset = piece.direction * p.u_stride[0] + piece.batch * p.u_stride[1] + channel;
+  const int64_t delta_offset = piece.direction * p.delta_stride[0] + piece.batch * p.delta_stride[1] + channel;
+  for (int64_t t = 0; t < tokens.count; ++t) {
+    __builtin_prefetch(row<T>(p.u, u_offset, p.u_stride[2], tokens.ahead[t]));
+    __builtin_prefetch(row<T>(p.delta, delta_offset, p.delta_stride[2], tokens.ahead[t]));
+    const vfloat u = load(row<T>(p.u, u_offset, p.u_stride[2], tokens.token[t]), count);
+    vfloat delta = load(row<T>(p.delta, delta_offset, p.delta_stride[2], tokens.token[t]), count) + bias;
+    if (p.delta_softplus) delta = softplus(delta);
+    store(scratch.delta[t], delta);
+    store(scratch.input[t], delta * u);
+    store(scratch.sum[t], p.d != nullptr ? skip * u : vfloat{});
+  }
+}
+
+// Phase 2: h = exp(delta A) h + input B, sum += C h, for kStatesAtOnce states held in registers.
+// `a` is A * log2(e).
+inline void scan_states(const float* a, float* states, const float* b, const float* c, int64_t bc_stride,
+                        int64_t tokens, TileScratch& scratch) {
+  vfloat h[kStatesAtOnce];
+  for (int n = 0; n < kStatesAtOnce; ++n) h[n] = load(states + n * kLanes);
+  for (int64_t t = 0; t < tokens; ++t) {
+    const vfloat delta = load(scratch.delta[t]);
+    const vfloat input = load(scratch.input[t]);
+    vfloat even = load(scratch.sum[t]);
+    vfloat odd = {};
+#pragma GCC unroll 16
+    for (int n = 0; n < kStatesAtOnce; ++n) {
+      h[n] = exp2_of_product(delta, load(a + n * kLanes)) * h[n] + input * b[t * bc_stride + n];
+      (n % 2 ? odd : even) += h[n] * c[t * bc_stride + n];
+    }
+    store(scratch.sum[t], even + odd);
+  }
+  for (int n = 0; n < kStatesAtOnce; ++n) store(states + n * kLanes, h[n]);
+}
+
+// scale * SiLU(z) * sum, or scale * sum without a gate.
+template <class T>
+VMEXPORT_INLINE void store_gated(const vmexport_scan_params& p, int64_t batch, int64_t token, int64_t channel,
+                                 int count, vfloat sum) {
+  if (p.z != nullptr) {
+    const int64_t offset = batch * p.z_stride[0] + channel;
+    sum = sum * silu(load(row<T>(p.z, offset, p.z_stride[1], token), count));
+  }
+  T* y = static_cast<T*>(p.y) + batch * p.y_stride[0] + token * p.y_stride[1] + channel;
+  store(y, sum * p.scale, count);
+}
+
+// Phase 3: add to the running sum of the directions; the last direction finishes y.
+template <class T>
+void combine(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, const TileTokens& tokens,
+             int64_t channel, int count, const TileScratch& scratch) {
+  float* sums = piece.sum + (channel - piece.channel);
+  for (int64_t t = 0; t < tokens.count; ++t) {
+    vfloat sum = load(scratch.sum[t]);
+    float* running = sums + tokens.token[t] * piece.sum_stride;
+    if (piece.add) sum += load(running, count);
+    if (piece.finish) {
+      store_gated<T>(p, piece.batch, tokens.token[t], channel, count, sum);
+    } else {
+      store(running, sum, count);
+    }
+  }
+}
+
+// A of the piece's channels times log2(e), transposed to (block, state, lane); padding is zero.
+inline void load_a(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, int64_t padded, float* a) {
+  for (int64_t c = 0; c < (piece.channels + kLanes - 1) / kLanes * kLanes; ++c) {
+    const float* source = p.a + (piece.direction * p.channels + piece.channel + c) * p.states;
+    for (int64_t n = 0; n < padded; ++n) {
+      const bool real = c < piece.channels && n < p.states;
+      a[(c / kLanes * padded + n) * kLanes + c % kLanes] = real ? source[n] * kLog2e : 0.0f;
+    }
+  }
+}
+
+inline void store_last_state(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, int64_t padded,
+                             const float* states) {
+  const int64_t sequence = piece.direction * p.batch + piece.batch;
+  for (int64_t c = 0; c < piece.channels; ++c) {
+    float* target = p.last_state + (sequence * p.channels + piece.channel + c) * p.states;
+    for (int64_t n = 0; n < p.states; ++n) target[n] = states[(c / kLanes * padded + n) * kLanes + c % kLanes];
+  }
+}
+
+template <class T>
+void scan_piece_of(const vmexport_scan_params& p, const vmexport::ScanPiece& piece) {
+  const int64_t padded = (p.states + kStatesAtOnce - 1) / kStatesAtOnce * kStatesAtOnce;
+  const int64_t blocks = (piece.channels + kLanes - 1) / kLanes;
+  float* const a = piece.workspace;
+  float* const states = a + blocks * padded * kLanes;
+  float* const bc = states + blocks * padded * kLanes;
+  load_a(p, piece, padded, a);
+  memset(states, 0, sizeof(float) * blocks * padded * kLanes);
+  TileScratch scratch;
+  for (int64_t first = 0; first < p.length; first += kTileTokens) {
+    const TileTokens tokens = tile_tokens(p.order, piece.direction, p.length, first);
+    load_bc<T>(p, piece, tokens, padded, bc);
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int64_t channel = piece.channel + block * kLanes;
+      const int64_t left = piece.channels - block * kLanes;
+      const int count = left < kLanes ? static_cast<int>(left) : kLanes;
+      prepare_inputs<T>(p, piece, tokens, channel, count, scratch);
+      for (int64_t n = 0; n < padded; n += kStatesAtOnce) {
+        const int64_t offset = (block * padded + n) * kLanes;
+        scan_states(a + offset, states + offset, bc + n, bc + padded + n, 2 * padded, tokens.count, scratch);
+      }
+      combine<T>(p, piece, tokens, channel, count, scratch);
+    }
+  }
+  if (p.last_state != nullptr) store_last_state(p, piece, padded, states);
+}
+
+template <class T>
+void gate_piece_of(const vmexport_scan_params& p, const vmexport::GatePiece& piece) {
+  for (int64_t token = piece.token; token < piece.token + piece.tokens; ++token) {
+    for (int64_t channel = 0; channel < p.channels; channel += kLanes) {
+      const int64_t left = p.channels - channel;
+      const int count = left < kLanes ? static_cast<int>(left) : kLanes;
+      vfloat sum = {};
+      for (int32_t s = 0; s < p.order.directions; ++s) {
+        sum += load(piece.sums + s * piece.direction_stride + token * p.channels + channel, count);
+      }
+      store_gated<T>(p, piece.batch, token, channel, count, sum);
+    }
+  }
+}
+
+void scan_piece(const vmexport_scan_params& p, const vmexport::ScanPiece& piece) {
+  switch (p.dtype) {  // validated before
+    case VMEXPORT_FLOAT32: return scan_piece_of<float>(p, piece);
+    case VMEXPORT_FLOAT16: return scan_piece_of<float16>(p, piece);
+    case VMEXPORT_BFLOAT16: return scan_piece_of<bfloat16>(p, piece);
+  }
+}
+
+void gate_piece(const vmexport_scan_params& p, const vmexport::GatePiece& piece) {
+  switch (p.dtype) {
+    case VMEXPORT_FLOAT32: return gate_piece_of<float>(p, piece);
+    case VMEXPORT_FLOAT16: return gate_piece_of<float16>(p, piece);
+    case VMEXPORT_BFLOAT16: return gate_piece_of<bfloat16>(p, piece);
+  }
+}
+
+}  // namespace
+
+#endif  // VMEXPORT_SCAN_SCAN_KERNEL_H

@@ -1,0 +1,58 @@
+// What an instruction tier offers to the dispatcher: a scan and a convolution over a piece of the work.
+#ifndef VMEXPORT_SCAN_TIER_H
+#define VMEXPORT_SCAN_TIER_H
+
+#include "params.h"
+
+namespace vmexport {
+
+constexpr int kTileTokens = 64;      // tokens of a tile: its operands stay in the first-level cache
+constexpr int kMaxGroupChannels = 128;  // channels that one task walks side by side
+
+// One direction, one sequence, `channels` channels from `channel` on (at most kMaxGroupChannels).
+struct ScanPiece {
+  int32_t direction;
+  int64_t batch, channel, channels;
+  float* sum;          // running sum of the directions, first token and channel of this piece
+  int64_t sum_stride;  // elements from token to token
+  bool add;            // false: the sum starts with this direction
+  bool finish;         // gate, scale and store y after this direction
+  float* workspace;    // workspace_floats(states) floats, aligned to 64 bytes
+};
+
+// Tokens [token, token + tokens) of one sequence: y = scale * SiLU(z) * (sum of `sums` buffers).
+struct GatePiece {
+  int64_t batch, token, tokens;
+  const float* sums;     // (S, tokens of the sequence, D), this sequence
+  int64_t direction_stride;
+};
+
+// Steps [step, step + steps) of one direction of one sequence, all channels.
+struct ConvPiece {
+  int32_t direction;
+  int64_t batch, step, steps;
+};
+
+struct Tier {
+  const char* name;
+  int64_t lanes;
+  void (*scan)(const vmexport_scan_params& params, const ScanPiece& piece);
+  void (*gate)(const vmexport_scan_params& params, const GatePiece& piece);
+  void (*conv)(const vmexport_conv_params& params, const ConvPiece& piece);
+};
+
+// Floats of workspace of a scan piece, the same in every tier: states, A, one tile of B and C.
+constexpr int64_t workspace_floats(int64_t states) {
+  const int64_t padded = (states + 15) / 16 * 16;
+  return 2 * padded * kMaxGroupChannels + 2 * padded * kTileTokens;
+}
+
+extern const Tier kBaselineTier;  // the instruction set every machine of this architecture has
+#if defined(__x86_64__)
+extern const Tier kAvx2Tier;
+extern const Tier kAvx512Tier;
+#endif
+
+}  // namespace vmexport
+
+#endif  // VMEXPORT_SCAN_TIER_H

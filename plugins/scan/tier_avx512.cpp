@@ -1,0 +1,9 @@
+// The avx512 tier; CMake compiles this file with the flags of its instruction set.
+#include "conv_kernel.h"
+#include "scan_kernel.h"
+
+namespace vmexport {
+
+extern const Tier kAvx512Tier = {"avx512", kLanes, scan_piece, gate_piece, conv_piece};
+
+}  // namespace vmexport

@@ -1,0 +1,13 @@
+// The tier that every machine of this architecture has: SSE2 on x86-64, NEON on aarch64.
+#include "conv_kernel.h"
+#include "scan_kernel.h"
+
+namespace vmexport {
+
+#if defined(__ARM_NEON)
+extern const Tier kBaselineTier = {"neon", kLanes, scan_piece, gate_piece, conv_piece};
+#else
+extern const Tier kBaselineTier = {"baseline", kLanes, scan_piece, gate_piece, conv_piece};
+#endif
+
+}  // namespace vmexport

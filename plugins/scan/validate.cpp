@@ -1,0 +1,121 @@
+#include "validate.h"
+
+#include <cstdarg>
+#include <cstdio>
+
+namespace vmexport {
+namespace {
+
+constexpr int64_t kMaxElements = int64_t{1} << 56;  // keeps every index product far inside 64 bits
+
+struct Checker {
+  char* message;
+  vmexport_status status = VMEXPORT_OK;
+
+  // Record the first failure only.
+  __attribute__((format(printf, 3, 4))) void require(bool holds, const char* format, ...) noexcept {
+    if (holds || status != VMEXPORT_OK) return;
+    status = VMEXPORT_INVALID_ARGUMENT;
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(message, VMEXPORT_MESSAGE_SIZE, format, arguments);
+    va_end(arguments);
+  }
+
+  void pointer(const void* data, const char* name, bool empty) noexcept {
+    require(data != nullptr || empty, "%s: expected data, got a null pointer", name);
+  }
+
+  void range(const char* name, int64_t value, int64_t low, int64_t high) noexcept {
+    require(value >= low && value <= high, "%s: expected %lld to %lld, got %lld", name,
+            static_cast<long long>(low), static_cast<long long>(high), static_cast<long long>(value));
+  }
+
+  void dtype(int32_t code) noexcept {
+    require(code >= VMEXPORT_FLOAT32 && code <= VMEXPORT_BFLOAT16,
+            "dtype: expected 0 (float32), 1 (float16) or 2 (bfloat16), got %d", code);
+  }
+
+  // `strides` are direction, batch, token or batch, token; a row holds `row` contiguous elements.
+  void strides(const char* name, const int64_t* strides, int count, int64_t row, int64_t length) noexcept {
+    const int64_t token = strides[count - 1];
+    require(length <= 1 || token >= row || token <= -row,
+            "%s: expected a token stride of at least %lld elements (contiguous channels), got %lld", name,
+            static_cast<long long>(row), static_cast<long long>(token));
+  }
+
+  void sizes(int64_t directions, int64_t batch, int64_t length, int64_t row) noexcept {
+    range("batch", batch, 0, INT32_MAX);
+    range("length", length, 0, INT64_MAX >> 16);
+    if (status != VMEXPORT_OK || batch == 0 || length == 0) return;
+    require(directions * batch <= kMaxElements / length / row, "sizes: %lld x %lld x %lld x %lld is too large",
+            static_cast<long long>(directions), static_cast<long long>(batch), static_cast<long long>(length),
+            static_cast<long long>(row));
+  }
+
+  void order(const vmexport_token_order& order, int64_t length) noexcept {
+    range("directions", order.directions, 1, VMEXPORT_MAX_DIRECTIONS);
+    require(order.class_token == 0 || order.class_token == 1, "class_token: expected 0 or 1, got %d",
+            order.class_token);
+    for (int32_t s = 0; s < order.directions && status == VMEXPORT_OK; ++s) {
+      const int32_t code = order.orders[s];
+      require(code >= VMEXPORT_FORWARD && code <= VMEXPORT_TEMPORAL,
+              "directions[%d]: expected 0 (forward), 1 (spatiotemporal), 2 (spatial) or 3 (temporal), got %d", s,
+              code);
+      if (code != VMEXPORT_SPATIAL && code != VMEXPORT_TEMPORAL) continue;
+      const int64_t patches = length - order.class_token;
+      require(order.tokens_per_frame >= 1 && (length == 0 || patches % order.tokens_per_frame == 0),
+              "tokens_per_frame: expected a divisor of the %lld patch tokens, got %lld",
+              static_cast<long long>(patches), static_cast<long long>(order.tokens_per_frame));
+    }
+  }
+};
+
+}  // namespace
+
+vmexport_status validate(const vmexport_scan_params& p, char* message) noexcept {
+  Checker check{message};
+  check.require(p.struct_size == sizeof p, "struct_size: expected %zu, got %u (header and library differ)", sizeof p,
+                p.struct_size);
+  check.dtype(p.dtype);
+  check.range("channels (D)", p.channels, 1, INT32_MAX);
+  check.range("states (N)", p.states, 1, VMEXPORT_MAX_STATES);
+  if (check.status == VMEXPORT_OK) check.order(p.order, p.length);
+  if (check.status == VMEXPORT_OK) {
+    check.sizes(p.order.directions, p.batch, p.length, p.channels > 2 * p.states ? p.channels : 2 * p.states);
+  }
+  if (check.status != VMEXPORT_OK) return check.status;
+  const bool empty = p.batch == 0 || p.length == 0;
+  check.pointer(p.u, "u", empty);
+  check.pointer(p.delta, "delta", empty);
+  check.pointer(p.a, "A", empty);
+  check.pointer(p.bc, "BC", empty);
+  check.pointer(p.y, "y", empty);
+  check.strides("u", p.u_stride, 3, p.channels, p.length);
+  check.strides("delta", p.delta_stride, 3, p.channels, p.length);
+  check.strides("BC", p.bc_stride, 3, 2 * p.states, p.length);
+  check.strides("y", p.y_stride, 2, p.channels, p.length);
+  if (p.z != nullptr) check.strides("z", p.z_stride, 2, p.channels, p.length);
+  return check.status;
+}
+
+vmexport_status validate(const vmexport_conv_params& p, char* message) noexcept {
+  Checker check{message};
+  check.require(p.struct_size == sizeof p, "struct_size: expected %zu, got %u (header and library differ)", sizeof p,
+                p.struct_size);
+  check.dtype(p.dtype);
+  check.range("channels (D)", p.channels, 1, INT32_MAX);
+  check.range("taps (K)", p.taps, 1, VMEXPORT_MAX_TAPS);
+  if (check.status == VMEXPORT_OK) check.order(p.order, p.length);
+  if (check.status == VMEXPORT_OK) check.sizes(p.order.directions, p.batch, p.length, p.channels);
+  if (check.status != VMEXPORT_OK) return check.status;
+  const bool empty = p.batch == 0 || p.length == 0;
+  check.pointer(p.x, "x", empty);
+  check.pointer(p.weight, "weight", empty);
+  check.pointer(p.u, "u", empty);
+  check.strides("x", p.x_stride, 2, p.channels, p.length);
+  check.strides("u", p.u_stride, 3, p.channels, p.length);
+  return check.status;
+}
+
+}  // namespace vmexport

@@ -1,0 +1,16 @@
+// The one validation of the operators' parameters.
+#ifndef VMEXPORT_SCAN_VALIDATE_H
+#define VMEXPORT_SCAN_VALIDATE_H
+
+#include "params.h"
+
+namespace vmexport {
+
+// Check everything that the parameters alone can tell. On failure `message` (VMEXPORT_MESSAGE_SIZE bytes)
+// names the tensor or attribute with expected and got.
+vmexport_status validate(const vmexport_scan_params& params, char* message) noexcept;
+vmexport_status validate(const vmexport_conv_params& params, char* message) noexcept;
+
+}  // namespace vmexport
+
+#endif  // VMEXPORT_SCAN_VALIDATE_H
