@@ -1,0 +1,215 @@
+"""Reading chosen frames of a video file: seek, decode forward, keep only what is wanted."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.video.reformatter import Interpolation
+from numpy.typing import NDArray
+
+from vmexport.errors import InputError, UsageError
+from vmexport.video.container import REENCODE, open_video, reason
+from vmexport.video.info import VideoInfo, probe
+
+SEEK_GAP_S = 4.0
+"""Wanted frames further apart than this are reached by a seek, nearer ones by decoding on."""
+
+SEEK_MARGINS_S = (0.0, 2.0, 10.0)
+"""How much earlier to seek, in turn, when a seek landed behind the wanted time; then from the beginning."""
+
+LOOK_AHEAD = 4
+"""Frames decoded past the last wanted one where the codec reorders frames: a damaged frame that a wanted one
+refers to is often shown, and reported, only after it."""
+
+INTERPOLATION = (
+    Interpolation.BILINEAR
+    | getattr(Interpolation, "ACCURATE_RND", 0)  # PyAV >= 17; older ones are one grey level less exact
+    | getattr(Interpolation, "FULL_CHR_H_INT", 0)
+)
+"""swscale's bilinear filter, which widens with the reduction (that is, with antialiasing)."""
+
+
+class FrameReader:
+    """Reads frames of one file by index; memory stays flat, whatever the length of the file.
+
+    Colours: the stream's own matrix and range where stated, else BT.601 and limited range; HDR is not tone
+    mapped. Damage that the decoder notices, in a wanted frame or in one it depends on, is an error naming the
+    time; damage that still decodes to some picture cannot be noticed.
+
+    Args:
+        path: a video or picture file.
+
+    Attributes:
+        info: the time line that indices refer to.
+        decoded: frames decoded so far by `read`.
+
+    Raises:
+        InputError: the file is no complete, decodable video.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.info: VideoInfo = probe(path)
+        self.decoded = 0
+        self._stack = contextlib.ExitStack()
+        self._reopen()
+
+    def __enter__(self) -> FrameReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def read(
+        self, indices: Sequence[int] | NDArray[np.int64], size: tuple[int, int] | None = None
+    ) -> NDArray[np.uint8]:
+        """Decode frames, resized on the way so that only small pictures are kept.
+
+        Args:
+            indices: N frame indices of `info`'s time line, in any order, repeats allowed.
+            size: (height, width) as displayed; None keeps the video's own.
+
+        Returns:
+            (N, height, width, 3) uint8, RGB, turned as displayed.
+
+        Raises:
+            UsageError: an index outside 0 .. frames - 1.
+            InputError: a wanted frame is missing or damaged.
+        """
+        wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
+        if wanted.size and (wanted.min() < 0 or wanted.max() >= self.info.frames):
+            raise UsageError(
+                f"frame index outside {self.info.path}",
+                f"expected 0 to {self.info.frames - 1}, got {wanted.min()} to {wanted.max()}",
+            )
+        height, width = size or (self.info.height, self.info.width)
+        out = np.empty((wanted.size, height, width, 3), dtype=np.uint8)
+        for span in self._spans(np.unique(wanted)):
+            for index, frame in self._frames_of(span):
+                out[wanted == index] = self._picture(frame, height, width)
+        return out
+
+    def _spans(self, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Split ascending indices where a seek pays."""
+        if not self.info.seekable:
+            return [indices] if indices.size else []
+        breaks = np.flatnonzero(np.diff(indices) > SEEK_GAP_S * self.info.fps) + 1
+        return [span for span in np.split(indices, breaks) if span.size]
+
+    def _frames_of(self, span: NDArray[np.int64]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Yield (index, frame) for ascending indices: the last frame whose time is not after the index's."""
+        remaining = [int(index) for index in span]
+        shown, shown_at = None, -np.inf
+        ahead = LOOK_AHEAD if self._stream.codec_context.has_b_frames else 0
+        for time, frame in self._decode_from(self.info.time_of(remaining[0])):
+            while remaining and shown is not None and time > self.info.time_of(remaining[0]):
+                yield remaining.pop(0), shown
+            if not remaining:
+                if ahead == 0:
+                    return
+                ahead -= 1
+            shown, shown_at = frame, time
+        for index in remaining:
+            if shown is None or self.info.time_of(index) > shown_at + _duration(shown, self.info.fps):
+                raise self._damage(self.info.time_of(index), "the data ends before it")
+            yield index, shown
+
+    def _decode_from(self, time: float) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Frames with their times in order of display, the first one not after `time` where there is one."""
+        margins = SEEK_MARGINS_S if self.info.seekable and time - self.info.start_s > SEEK_GAP_S else ()
+        for margin in margins:
+            try:
+                target = int((time - margin) / (self._stream.time_base or 1))
+                self._container.seek(target, stream=self._stream, backward=True)
+            except FFmpegError:
+                break
+            frames = self._decode(after_seek=True)
+            first = next(frames, None)
+            if first is not None and first[0] <= time:
+                yield first
+                yield from frames
+                return
+        self._reopen()
+        yield from self._decode(after_seek=False)
+
+    def _decode(self, after_seek: bool) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Decode from here to the end; after a seek, from the first key frame on.
+
+        Pictures shown before that key frame may refer to others before it (an open group of pictures); they
+        are decoded, for the decoder's sake, but neither yielded nor blamed.
+        """
+        key: int | None = None
+        count, time = 0, self.info.start_s
+        try:
+            for packet in self._container.demux(self._stream):
+                if after_seek and key is None and packet.size:
+                    if not packet.is_keyframe:
+                        continue
+                    key = packet.pts
+                leading = key is not None and packet.pts is not None and packet.pts < key
+                try:
+                    frames = packet.decode()
+                except FFmpegError:
+                    if leading:
+                        continue
+                    raise
+                for frame in frames:
+                    self.decoded += 1
+                    stamp = frame.pts if frame.pts is not None else frame.dts
+                    if key is not None and stamp is not None and stamp < key:
+                        continue
+                    time = self._time(stamp, count)
+                    count += 1
+                    if frame.is_corrupt:
+                        raise self._damage(time, "the decoder met damaged data")
+                    yield time, frame
+        except FFmpegError as error:
+            raise self._damage(time + 1 / self.info.fps, reason(error)) from error
+
+    def _time(self, stamp: int | None, count: int) -> float:
+        """Presentation time in seconds; streams without times count their frames."""
+        if stamp is None or not self.info.seekable:
+            return self.info.start_s + count / self.info.fps
+        return float(stamp * (self._stream.time_base or 1))
+
+    def _picture(self, frame: av.VideoFrame, height: int, width: int) -> NDArray[np.uint8]:
+        """One frame as RGB (height, width, 3), turned as displayed."""
+        stored_height, stored_width = self.info.orientation.size(height, width)
+        picture = frame.to_ndarray(
+            format="rgb24", width=stored_width, height=stored_height, interpolation=INTERPOLATION
+        )
+        return self.info.orientation.apply(picture.astype(np.uint8, copy=False))
+
+    def _damage(self, time: float, why: str) -> InputError:
+        """The error for a frame that cannot be had."""
+        return InputError(
+            f"{self.info.path} is damaged at {max(0.0, time - self.info.start_s):.2f} s",
+            why,
+            REENCODE.format(self.info.path),
+        )
+
+    def _reopen(self) -> None:
+        """Open the file afresh, at its beginning."""
+        self._stack.close()
+        self._container, self._stream = self._stack.enter_context(open_video(self.info.path))
+
+
+def _duration(frame: av.VideoFrame, fps: float) -> float:
+    """For how long the last frame stands: its own duration, and two grid steps for containers that round."""
+    own = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
+    return max(own, 2 / fps)
+
+
+def read_frames(
+    path: Path | str, indices: Sequence[int] | NDArray[np.int64], size: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
+    """Decode chosen frames of a file; see `FrameReader.read` for arguments, result and errors."""
+    with FrameReader(path) as reader:
+        return reader.read(indices, size)
