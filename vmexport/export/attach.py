@@ -1,0 +1,44 @@
+"""Give our operators' nodes a body of standard operators, so that any ONNX runtime can run the file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx
+from onnx import helper
+
+from vmexport.errors import BuildError
+from vmexport.export.function_body import causal_conv1d_function, selective_scan_function
+from vmexport.export.graph import operator_nodes
+from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
+
+
+def attach_functions(model: onnx.ModelProto) -> None:
+    """Add one function body an operator to `model`, in place.
+
+    Raises:
+        BuildError: nodes of one operator differ in their attributes, which one body cannot serve.
+    """
+    opset = next(entry.version for entry in model.opset_import if entry.domain == "")
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    scans = operator_nodes(model.graph, SELECTIVE_SCAN)
+    convolutions = operator_nodes(model.graph, CAUSAL_CONV1D)
+    states = shapes[scans[0].input[2]][-1]  # A is (S, D, N)
+    taps = shapes[convolutions[0].input[1]][-1]  # weight is (S, D, K)
+    bodies = (
+        selective_scan_function(**_common_attributes(scans), states=states, opset=opset),
+        causal_conv1d_function(**_common_attributes(convolutions), taps=taps, opset=opset),
+    )
+    model.functions.extend(bodies)
+
+
+def _common_attributes(nodes: list[onnx.NodeProto]) -> dict[str, Any]:
+    """The attributes that all nodes share; all nodes of one network do."""
+    first, *others = [{a.name: helper.get_attribute_value(a) for a in node.attribute} for node in nodes]
+    if any(other != first for other in others):
+        raise BuildError(
+            "the function body cannot serve this network",
+            f"nodes of {nodes[0].op_type} differ in their attributes",
+            "export with --no-fallback and use the operator library",
+        )
+    return first

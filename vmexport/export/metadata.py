@@ -1,0 +1,44 @@
+"""The text entries of an ONNX file: writing them, and reading them back without a session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from vmexport.config import ModelInfo
+from vmexport.errors import InputError
+from vmexport.runtime.onnx_runner import check_readable
+
+
+def write_info(model: onnx.ModelProto, info: ModelInfo) -> None:
+    """Replace the model's metadata by what `info` says."""
+    del model.metadata_props[:]
+    for key, value in sorted(info.to_metadata().items()):
+        model.metadata_props.add(key=key, value=value)
+
+
+def load_onnx(path: Path | str) -> onnx.ModelProto:
+    """Read an ONNX file into memory.
+
+    Raises:
+        InputError: no such file, or no ONNX model.
+    """
+    path = Path(path)
+    check_readable(path)
+    try:
+        return onnx.load(str(path))
+    except (DecodeError, ValueError, OSError) as error:
+        fix = "export it again: vmexport onnx MODEL -o model.onnx"
+        raise InputError(f"{path} is not an ONNX model, or a damaged one", str(error), fix) from error
+
+
+def read_info(path: Path | str) -> ModelInfo:
+    """What an ONNX file written by vmexport says of itself.
+
+    Raises:
+        InputError: no such file, a damaged one, or a model from elsewhere.
+    """
+    model = load_onnx(path)
+    return ModelInfo.from_metadata({entry.key: entry.value for entry in model.metadata_props}, str(path))

@@ -1,0 +1,94 @@
+"""From a frozen network to an ONNX graph: PyTorch's exporter, called quietly and explicitly."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+
+import onnx
+import torch
+
+from vmexport.config import Architecture, BatchProfile
+from vmexport.errors import BuildError, EnvironmentProblem, VmexportError
+from vmexport.runtime.onnx_runner import INPUT_NAME, OUTPUT_NAME
+
+BATCH_AXIS = "batch"
+
+
+def trace(
+    frozen: torch.nn.Module, architecture: Architecture, profile: BatchProfile, opset: int
+) -> onnx.ModelProto:
+    """Trace a network once and return its graph, input `clips`, output `logits`.
+
+    Args:
+        frozen: network in inference form; clips `(B, 3, T, H, W)` float32 to logits `(B, classes)`.
+        architecture: shape of a clip.
+        profile: one batch gives a static graph, several a symbolic batch axis.
+        opset: version of the default domain.
+
+    Raises:
+        BuildError: PyTorch's exporter failed.
+        EnvironmentProblem: PyTorch is too old to write custom operators.
+    """
+    if not hasattr(torch.onnx, "ops"):
+        raise EnvironmentProblem(
+            f"PyTorch {torch.__version__} cannot export custom operators",
+            "torch.onnx.ops came with PyTorch 2.8",
+            "pip install --upgrade 'torch>=2.8'",
+        )
+    # A batch of one would be specialised away, so a symbolic axis is traced with at least two.
+    batch = max(2, profile.optimum) if profile.dynamic else profile.optimum
+    clips = torch.zeros(batch, *architecture.clip_shape)
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                frozen,
+                (clips,),
+                dynamo=True,
+                opset_version=opset,
+                input_names=[INPUT_NAME],
+                output_names=[OUTPUT_NAME],
+                dynamic_shapes=_dynamic_shapes(profile),
+                optimize=True,
+                verbose=False,
+            )
+        assert program is not None  # None only where a file name was given
+        return program.model_proto
+    except VmexportError:
+        raise
+    except Exception as error:  # the exporter's own errors share no class
+        raise BuildError(
+            "PyTorch could not export the network", _reason(error), "run again with -vv for the traceback"
+        ) from error
+
+
+def _dynamic_shapes(profile: BatchProfile) -> tuple[dict[int, object]] | None:
+    """The symbolic axes of the one input, or None where every size is fixed."""
+    if not profile.dynamic:
+        return None
+    return ({0: torch.export.Dim(BATCH_AXIS, min=profile.minimum, max=profile.maximum)},)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporter's notes on packages that have no part in this export."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause's first line; the exporter wraps it in pages of advice."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    text = str(cause).strip()
+    return f"{type(cause).__name__}: {text.splitlines()[0]}" if text else type(cause).__name__

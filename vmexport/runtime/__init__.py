@@ -1,0 +1,62 @@
+"""Runners, one signature for every backend: `with open_runner(path) as run: logits = run(clips)`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vmexport.errors import EnvironmentProblem
+from vmexport.runtime.onnx_runner import OnnxRunner
+from vmexport.runtime.runner import Runner
+from vmexport.runtime.session import SessionOptions
+
+if TYPE_CHECKING:
+    from vmexport.model import VideoMamba
+
+__all__ = ["OnnxRunner", "Runner", "SessionOptions", "open_runner"]
+
+
+def open_runner(
+    model: VideoMamba | Path | str,
+    *,
+    library: str = "auto",
+    threads: int = 0,
+    verbose: bool = False,
+    allow_failed: bool = False,
+) -> Runner:
+    """A runner for a model in any form; it takes memory only inside `with`.
+
+    Args:
+        model: a `VideoMamba`, a `.onnx` or `.safetensors` file, a foreign `.pth` checkpoint, or a
+            preset's name (random weights).
+        library: for `.onnx`: "auto", "off" (function body) or "require" (operator library).
+        threads: threads within an operator; 0 stands for the cores this process may use.
+        verbose: let ONNX Runtime print its warnings.
+        allow_failed: also open an `.onnx` file that its own parity check marked as failed.
+
+    Returns:
+        a closed `Runner`; `with` opens it.
+
+    Raises:
+        EnvironmentProblem: an engine of TensorRT, which this version does not run.
+        InputError: no such file or preset, or a damaged one.
+        UsageError: an unknown value of `library` or `threads`.
+    """
+    options = SessionOptions(library=library, threads=threads, verbose=verbose)
+    suffix = Path(model).suffix.lower() if isinstance(model, str | Path) else ""
+    if suffix == ".onnx":
+        return OnnxRunner(str(model), options, allow_failed=allow_failed)
+    if suffix in (".engine", ".plan", ".trt"):
+        raise EnvironmentProblem(
+            f"cannot run {model}",
+            "this version of vmexport does not run TensorRT engines yet",
+            "use the .onnx file that the engine was built from",
+        )
+    # PyTorch takes seconds to import: only those who run PyTorch models pay.
+    from vmexport.model import resolve_model
+    from vmexport.runtime.torch_runner import TorchRunner
+
+    if isinstance(model, str | Path):
+        network, _ = resolve_model(model)
+        return TorchRunner(network, str(model), threads)
+    return TorchRunner(model, type(model).__name__, threads)

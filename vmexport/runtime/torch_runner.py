@@ -1,0 +1,68 @@
+"""The PyTorch runner: the frozen form of a network, on the CPU, without gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from vmexport.config import ModelInfo
+from vmexport.model import VideoMamba
+from vmexport.model.freeze import FrozenVideoMamba, freeze
+from vmexport.runtime.runner import Array, Runner
+
+
+class TorchRunner(Runner):
+    """Runs a `VideoMamba`; any batch.
+
+    Args:
+        model: the network; it is not changed.
+        source: name in messages.
+        threads: threads of PyTorch while the runner is open; 0 leaves them alone.
+        precision: "fp32" or "fp16", the precision of the frozen form.
+    """
+
+    bounded = False
+
+    def __init__(
+        self, model: VideoMamba, source: str = "the model", threads: int = 0, precision: str = "fp32"
+    ) -> None:
+        super().__init__(source)
+        self._model = model
+        self._threads = threads
+        self._precision = precision
+        self._frozen: FrozenVideoMamba | None = None
+        self._threads_before = 0
+
+    @property
+    def description(self) -> str:
+        """Name and version of the backend."""
+        return f"PyTorch {torch.__version__.split('+')[0]}"
+
+    def block_outputs(self, clips: Array) -> list[Array]:
+        """The residual stream of valid clips: after the embedding, then after every block.
+
+        Returns:
+            `depth + 1` arrays `(B, L, d)` float32.
+        """
+        assert self._frozen is not None
+        with torch.inference_mode():
+            return [stream.float().numpy() for stream in self._frozen.forward_blocks(torch.from_numpy(clips))]
+
+    def _open(self) -> ModelInfo:
+        self._frozen = freeze(self._model, self._precision)
+        if self._threads:
+            self._threads_before = torch.get_num_threads()
+            torch.set_num_threads(self._threads)
+        return self._model.info
+
+    def _close(self) -> None:
+        self._frozen = None
+        if self._threads_before:
+            torch.set_num_threads(self._threads_before)
+            self._threads_before = 0
+
+    def _run(self, clips: Array) -> Array:
+        assert self._frozen is not None
+        with torch.inference_mode():
+            logits: Array = self._frozen(torch.from_numpy(clips)).numpy()
+        return logits.astype(np.float32, copy=False)
