@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmexport.errors import InputError, UsageError, VmexportError
-from vmexport.runtime.runner import Runner
+from vmexport.runtime import Runner, open_runner
 from vmexport.video import Views, load_clips, parse_views
 
 if TYPE_CHECKING:
@@ -66,12 +66,12 @@ def predict(
     """Classify videos: softmax of every view, then the mean over views (paper section 5.1).
 
     Args:
-        model: a file (.safetensors, .pth, .onnx), a preset's name or a network; not opened if `runner` is given.
+        model: a file (.safetensors, .pth, .onnx), a preset's name or a network; unused if `runner` is given.
         videos: one file or several.
         topk: classes to return; all of them where the model has fewer.
         views: test views, clips x crops, such as "2x3".
         runner: an open runner to use instead of opening `model`.
-        on_error: "raise" stops at the first bad video; "collect" goes on and puts the error in its prediction.
+        on_error: "raise" stops at the first bad video; "collect" goes on, the prediction holds the error.
 
     Returns:
         one prediction a video, in the order given.
@@ -89,8 +89,6 @@ def predict(
         )
     with contextlib.ExitStack() as stack:
         if runner is None:
-            from vmexport.runtime import open_runner  # its module imports this package's parts
-
             runner = stack.enter_context(open_runner(model))
         return [_predict_one(runner, str(file), topk, parsed, on_error == "collect") for file in files]
 
