@@ -1,0 +1,1 @@
+"""Costs on paper and measurements. Nothing is imported here: the parts need different extras."""

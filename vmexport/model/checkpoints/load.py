@@ -1,0 +1,102 @@
+"""`load_checkpoint`: any supported file to a model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vmexport.config import Architecture, ModelInfo, Preprocessing
+from vmexport.errors import InputError
+from vmexport.model.checkpoints.adapt import Changes, adapt
+from vmexport.model.checkpoints.foreign import convert
+from vmexport.model.checkpoints.infer import PATCH
+from vmexport.model.checkpoints.reading import RawCheckpoint, read_checkpoint
+from vmexport.model.checkpoints.validate import check_keys, check_tensor
+from vmexport.model.network import VideoMamba
+
+IMAGE_CROP = 0.875
+"""Side of the crop over the picture's shorter side when ImageNet models are evaluated (DeiT, Vim)."""
+
+
+def load_checkpoint(
+    path: Path | str,
+    *,
+    trust_pickle: bool = False,
+    interpolate_time: bool = False,
+    init_position: str = "expanding",
+    **overrides: Any,
+) -> VideoMamba:
+    """Load a model: our `.safetensors`, or a Vim or OpenGVLab VideoMamba checkpoint.
+
+    A foreign checkpoint's sizes are read off its shapes. What no shape shows is taken from the released
+    models (Vim: class token in the middle, sum of the directions halved; OpenGVLab: class token first, plain
+    sum) unless overridden. An image model becomes a video model when `frames` and `tubelet` are overridden
+    (paper sections 4.1 and 4.2). `model.notes` says what was changed.
+
+    Args:
+        path: the file.
+        trust_pickle: unpickle without restriction; this runs code in the file. Never for files of strangers.
+        interpolate_time: stretch a temporal embedding linearly when `frames` asks for another number of
+            layers.
+        init_position: from an image's positional embedding to a video's: "expanding", "interpolate-space",
+            "interpolate-dim" or "random".
+        **overrides: settings of `Architecture` to change; None stands for no change. Adaptable are frames,
+            tubelet, cls_position, scale, num_classes (another number makes a fresh head), directions (as
+            many), norm_eps, position, and size where no learned positional embedding fixes it.
+
+    Returns:
+        The model, in float32 on the CPU, in evaluation mode.
+
+    Raises:
+        InputError: the file is missing, damaged, holds more than weights, or fits no supported model; or the
+            change of frames needs `interpolate_time`.
+        UsageError: an override that does not exist, is out of range, or that the weights fix.
+    """
+    overrides = {name: value for name, value in overrides.items() if value is not None}
+    changes = Changes(interpolate_time, init_position)
+    raw = read_checkpoint(Path(path), trust_pickle)
+    if PATCH in raw.tensors:
+        source, weights, notes = convert(raw, overrides)
+        image = source.frames == 1
+        preprocessing = Preprocessing(resize=round(source.size / IMAGE_CROP)) if image else Preprocessing()
+        info = ModelInfo(source, preprocessing=preprocessing)
+    else:
+        info, weights = _read_own(raw)
+        source, notes = info.architecture, []
+    target = source.with_overrides(**overrides)
+    if "head.weight" not in weights and "num_classes" not in overrides:
+        raise InputError(
+            f"{raw.path.name}: missing key head.weight",
+            "the checkpoint has no classification head",
+            "name the number of classes for a fresh one: num_classes=400",
+        )
+    weights, changed = adapt(weights, source, target, changes)
+    return _build(info, target, weights, (*notes, *changed))
+
+
+def _read_own(raw: RawCheckpoint) -> tuple[ModelInfo, dict[str, Tensor]]:
+    """Check one of our own files against the architecture in its metadata."""
+    info = ModelInfo.from_metadata(raw.metadata, str(raw.path))
+    with torch.device("meta"):
+        shapes = {name: tuple(t.shape) for name, t in VideoMamba(info.architecture).state_dict().items()}
+    check_keys(raw.tensors, shapes, raw.path.name)
+    source = raw.path.name
+    return info, {
+        name: check_tensor(name, raw.tensors[name], shape, source) for name, shape in shapes.items()
+    }
+
+
+def _build(
+    info: ModelInfo, architecture: Architecture, weights: dict[str, Tensor], notes: tuple[str, ...]
+) -> VideoMamba:
+    """A model with the given weights, which fit by construction."""
+    model = VideoMamba(architecture, initial=False)
+    model.load_state_dict(weights, strict=True)
+    same_classes = architecture.num_classes == info.architecture.num_classes
+    model.info = replace(info, architecture=architecture, labels=info.labels if same_classes else ())
+    model.notes = notes
+    return model.eval()

@@ -1,0 +1,174 @@
+"""Getting tensors out of a file without running anything that the file brings along."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from vmexport.errors import InputError
+
+WRAPPERS = ("model", "state_dict", "model_state_dict", "module", "model_ema")
+"""Keys under which training scripts store the weights among other state, in order of preference."""
+
+PREFIXES = ("module.", "model.", "_orig_mod.", "backbone.")
+"""Prefixes that wrappers (data parallel, torch.compile) put before every key."""
+
+LANDMARKS = ("patch_embed.proj.weight", "embedding.patch.weight")
+"""A key of a foreign checkpoint and one of ours, by which the weights are told from other dictionaries."""
+
+
+@dataclass(frozen=True)
+class RawCheckpoint:
+    """What a file holds, before any of it is understood.
+
+    Attributes:
+        path: the file.
+        tensors: weights by name, wrappers and prefixes removed.
+        metadata: text entries of a safetensors file.
+        model_name: name of the training script's model, where the file says it.
+    """
+
+    path: Path
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    model_name: str = ""
+
+
+def read_checkpoint(path: Path, trust_pickle: bool = False) -> RawCheckpoint:
+    """Read a `.safetensors` or a PyTorch file, told apart by content, not by name.
+
+    Args:
+        path: the file.
+        trust_pickle: unpickle PyTorch files without restriction, which runs code in the file.
+
+    Raises:
+        InputError: the file is missing, unreadable, damaged, no checkpoint, or holds more than weights.
+    """
+    head = _first_bytes(path)
+    if head[8:9] == b"{":
+        return _read_safetensors(path)
+    if head.startswith(b"PK") or head.startswith(b"\x80"):
+        return _read_torch(path, trust_pickle)
+    raise InputError(
+        f"{path} is no checkpoint",
+        "expected a safetensors file or a PyTorch .pth file, got "
+        + ("an empty file" if not head else f"a file that begins with {head[:12]!r}"),
+        "vmexport models lists what can be used without a file",
+    )
+
+
+def _first_bytes(path: Path) -> bytes:
+    """The first 16 bytes, with errors in the user's words."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", "expected a checkpoint file", f"name the file: ls {path}")
+    try:
+        with path.open("rb") as file:
+            return file.read(16)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"there is no file {path}",
+            "",
+            "check the path; vmexport models lists the presets that need no file",
+        ) from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}", str(error.strerror or error), f"see: ls -l {path}") from error
+
+
+def _read_safetensors(path: Path) -> RawCheckpoint:
+    """All tensors and the metadata of a safetensors file."""
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return RawCheckpoint(path, tensors, dict(file.metadata() or {}))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _read_torch(path: Path, trust_pickle: bool) -> RawCheckpoint:
+    """The weights of a PyTorch file; only tensors, plain containers and `argparse.Namespace` pass."""
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+    except Exception as error:  # a damaged or hostile file can make the unpickler raise anything
+        raise _refused(path, error) from error
+    if not isinstance(content, Mapping):
+        raise InputError(
+            f"{path} holds no weights",
+            f"expected a dictionary of tensors, got {type(content).__name__}",
+            "save the model's state_dict()",
+        )
+    return RawCheckpoint(path, _unwrap(content, path), model_name=_model_name(content))
+
+
+def _refused(path: Path, error: Exception) -> InputError:
+    """Tell a file that wants to run code from one that is merely damaged."""
+    text = str(error)
+    if "weights_only" not in text and "Weights only" not in text:
+        return _damaged(path, error)
+    found = re.search(r"(?:GLOBAL|Unsupported (?:global|class|operand)\S*)[: ]+([\w.]+)", text)
+    if found is None or "Unsupported operand" in text:
+        return _damaged(path, error)
+    return InputError(
+        f"{path} holds more than weights; nothing of it was run",
+        f"expected tensors, numbers, texts and argparse.Namespace, got the Python object {found.group(1)}; "
+        "loading it could run any code that the file's author put there",
+        "ask for a safetensors file or a plain state_dict; only if you trust its author: add --trust-pickle "
+        "(trust_pickle=True)",
+    )
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    """A file of the right kind that cannot be read to its end."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return InputError(
+        f"{path} is damaged or incomplete", reason[:200], "fetch or copy the file again and compare its size"
+    )
+
+
+def _unwrap(content: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:
+    """Find the weights among training state and strip prefixes that all landmarks carry."""
+    seen = 0
+    while seen < 4:
+        tensors = {
+            key: value for key, value in content.items() if isinstance(key, str) and torch.is_tensor(value)
+        }
+        stripped = _strip(tensors)
+        if any(landmark in stripped for landmark in LANDMARKS):
+            return stripped
+        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content, seen = inner, seen + 1
+    names = ", ".join(str(key) for key in list(content)[:6]) or "nothing"
+    raise InputError(
+        f"{path} is not a VideoMamba or Vim checkpoint",
+        f"missing key: expected {LANDMARKS[0]} (or the same under {', '.join(WRAPPERS)}), got {names}",
+        "give the state_dict of a VideoMamba or Vim model",
+    )
+
+
+def _strip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Remove known prefixes until a landmark shows; keys without the prefix stay as they are."""
+    for _ in range(4):
+        if not tensors or any(landmark in tensors for landmark in LANDMARKS):
+            break
+        prefix = next((p for p in PREFIXES if all(key.startswith(p) for key in tensors)), None)
+        if prefix is None:
+            break
+        tensors = {key[len(prefix) :]: value for key, value in tensors.items()}
+    return dict(tensors)
+
+
+def _model_name(content: Mapping[Any, Any]) -> str:
+    """What the training script's arguments, where saved, call the model."""
+    arguments = content.get("args")
+    name = getattr(arguments, "model", "") if isinstance(arguments, argparse.Namespace) else ""
+    return name if isinstance(name, str) else ""

@@ -1,0 +1,47 @@
+"""The norms of a block: RMSNorm, or LayerNorm for checkpoints that carry a bias."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vmexport.config import Architecture
+
+
+class RMSNorm(nn.Module):
+    """Root mean square norm, `x / sqrt(mean(x^2) + eps) * weight`, always computed in float32.
+
+    It is spelled out in elementary operators on purpose: ONNX Runtime recognises this very pattern
+    (Pow, ReduceMean, Add, Sqrt, Div, Mul) and fuses it, with the residual addition before it, into one
+    kernel.
+
+    Args:
+        width: size `d` of the last axis.
+        eps: added to the mean square.
+    """
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the last axis; `(..., d)` in, float32 `(..., d)` out."""
+        x = x.float()
+        return x / torch.sqrt(x.pow(2).mean(-1, keepdim=True) + self.eps) * self.weight.float()
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer norm over the last axis, always computed in float32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the last axis; `(..., d)` in, float32 `(..., d)` out."""
+        return nn.functional.layer_norm(
+            x.float(), self.normalized_shape, self.weight.float(), self.bias.float(), self.eps
+        )
+
+
+def make_norm(architecture: Architecture) -> RMSNorm | LayerNorm:
+    """The norm that the architecture names, of width `d`."""
+    kind = RMSNorm if architecture.norm == "rms" else LayerNorm
+    return kind(architecture.d_model, architecture.norm_eps)

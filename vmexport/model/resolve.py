@@ -1,0 +1,59 @@
+"""Wherever a command takes MODEL: a file, a preset's name, or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vmexport.errors import InputError
+from vmexport.model.cards import create_model
+from vmexport.model.checkpoints import load_checkpoint
+from vmexport.model.network import VideoMamba
+
+DEFAULT_FILE = "model.safetensors"
+DEFAULT_PRESET = "videomamba_small"
+LOADING = ("trust_pickle", "interpolate_time", "init_position")
+"""Arguments of `load_checkpoint` that mean nothing to a preset."""
+
+
+def resolve_model(text: str | Path | None, **overrides: Any) -> tuple[VideoMamba, str]:
+    """Find the model that a user means.
+
+    Args:
+        text: a checkpoint, the path of a card (`.toml`), a preset's name, or None: then `model.safetensors`
+            in the working directory, or else the preset `videomamba_small` with random weights.
+        **overrides: arguments of `load_checkpoint` and settings of `Architecture`; None stands for no change.
+
+    Returns:
+        The model, and a sentence that says what was taken and what was changed.
+
+    Raises:
+        InputError: the file is missing or not usable.
+        UsageError: no preset has this name, or a setting does not fit.
+    """
+    overrides = {name: value for name, value in overrides.items() if value is not None}
+    settings = {name: value for name, value in overrides.items() if name not in LOADING}
+    if text is None:
+        if Path(DEFAULT_FILE).is_file():
+            return _loaded(Path(DEFAULT_FILE), "no model was named: took {} of this folder", overrides)
+        model = create_model(DEFAULT_PRESET, **settings)
+        told = f"no model was named and there is no {DEFAULT_FILE} here: took the preset {DEFAULT_PRESET}"
+        return model, f"{told}; {'; '.join(model.notes)}."
+    path = Path(text)
+    if path.suffix == ".onnx":
+        raise InputError(
+            f"{path} is an exported model, not a checkpoint",
+            "this needs weights: a .safetensors or .pth file, or a preset's name",
+            f"give the file it was exported from, or a preset: {DEFAULT_PRESET}",
+        )
+    is_name = path.suffix == "" and path.parent == Path() and not path.exists()
+    if is_name or path.suffix == ".toml":
+        model = create_model(path if path.suffix == ".toml" else str(text), **settings)
+        return model, f"took the preset {path.stem}; {'; '.join(model.notes)}."
+    return _loaded(path, "loaded {}", overrides)
+
+
+def _loaded(path: Path, told: str, overrides: dict[str, Any]) -> tuple[VideoMamba, str]:
+    """A checkpoint and the sentence about it."""
+    model = load_checkpoint(path, **overrides)
+    return model, "; ".join((told.format(path.name), *model.notes)) + "."
