@@ -22,8 +22,8 @@ inline void load_weight(const vmexport_conv_params& p, int32_t direction, int64_
 // Input rows of steps [first - taps + 1, first + steps) of a piece, null before the sequence begins.
 template <class T>
 struct Window {
-  const T* rows[vmexport::kTileTokens + VMEXPORT_MAX_TAPS - 1];
-  T* outputs[vmexport::kTileTokens];
+  const T* rows[vmexport::kChunkTokens + VMEXPORT_MAX_TAPS - 1];
+  T* outputs[vmexport::kChunkTokens];
 
   Window(const vmexport_conv_params& p, const vmexport::ConvPiece& piece) {
     const auto token = [&](int64_t step) {

@@ -16,7 +16,7 @@ namespace {
 // Work on one core, in nanoseconds, to choose the number of threads; only the order of magnitude matters.
 constexpr double kScanNsPerState = 0.25;
 constexpr double kConvNsPerElement = 0.5;
-constexpr int64_t kTasksPerThread = 4;  // evens out threads that the machine slows down
+constexpr int64_t kTasksPerThread = 2;  // evens out threads that the machine slows down
 
 struct Free {
   void operator()(float* data) const noexcept { std::free(data); }
@@ -45,7 +45,8 @@ struct ScanPlan {
                         static_cast<double>(p.length) * static_cast<double>(p.channels * p.states);
     threads = useful_threads(p.executor, work);
     const int64_t blocks = (p.channels + tier.lanes - 1) / tier.lanes;
-    const int64_t wanted = (threads * kTasksPerThread + p.batch - 1) / p.batch;
+    const int64_t tasks = threads > 1 ? threads * kTasksPerThread : 1;
+    const int64_t wanted = (tasks + p.batch - 1) / p.batch;
     const int64_t per_task = std::clamp<int64_t>(blocks / wanted, 1, kMaxGroupChannels / tier.lanes);
     group = per_task * tier.lanes;
     groups = (p.channels + group - 1) / group;
@@ -59,7 +60,7 @@ void scan_task(void* context, int64_t index) {
   ScanPlan& plan = *static_cast<ScanPlan*>(context);
   const vmexport_scan_params& p = plan.params;
   const bool buffered = !plan.split && p.dtype != VMEXPORT_FLOAT32 && p.order.directions > 1;
-  const int64_t workspace = workspace_floats(p.states);
+  const int64_t workspace = workspace_floats(p.states, plan.group);
   const Buffer buffer = allocate(workspace + (buffered ? p.length * plan.group : 0));
   if (buffer == nullptr) {
     plan.out_of_memory = true;
@@ -94,11 +95,11 @@ void scan_task(void* context, int64_t index) {
 void gate_task(void* context, int64_t index) {
   ScanPlan& plan = *static_cast<ScanPlan*>(context);
   const vmexport_scan_params& p = plan.params;
-  const int64_t chunks = (p.length + kTileTokens - 1) / kTileTokens;
+  const int64_t chunks = (p.length + kChunkTokens - 1) / kChunkTokens;
   GatePiece piece{};
   piece.batch = index / chunks;
-  piece.token = index % chunks * kTileTokens;
-  piece.tokens = std::min<int64_t>(kTileTokens, p.length - piece.token);
+  piece.token = index % chunks * kChunkTokens;
+  piece.tokens = std::min<int64_t>(kChunkTokens, p.length - piece.token);
   piece.sums = plan.sums + piece.batch * p.order.directions * plan.sequence_floats();
   piece.direction_stride = plan.sequence_floats();
   plan.tier.gate(p, piece);
@@ -118,8 +119,8 @@ struct ConvPlan {
 void conv_task(void* context, int64_t index) {
   const ConvPlan& plan = *static_cast<const ConvPlan*>(context);
   ConvPiece piece{};
-  piece.step = index % plan.chunks * kTileTokens;
-  piece.steps = std::min<int64_t>(kTileTokens, plan.params.length - piece.step);
+  piece.step = index % plan.chunks * kChunkTokens;
+  piece.steps = std::min<int64_t>(kChunkTokens, plan.params.length - piece.step);
   index /= plan.chunks;
   piece.direction = static_cast<int32_t>(index % plan.params.order.directions);
   piece.batch = index / plan.params.order.directions;
@@ -143,7 +144,7 @@ vmexport_status selective_scan_cpu(const vmexport_scan_params& p, char* message)
   run_tasks(p.executor, plan.threads, tasks, scan_task, &plan);
   if (plan.out_of_memory) return out_of_memory(message);
   if (plan.split) {
-    const int64_t chunks = (p.length + kTileTokens - 1) / kTileTokens;
+    const int64_t chunks = (p.length + kChunkTokens - 1) / kChunkTokens;
     run_tasks(p.executor, plan.threads, p.batch * chunks, gate_task, &plan);
   }
   return VMEXPORT_OK;
@@ -153,7 +154,7 @@ vmexport_status causal_conv1d_cpu(const vmexport_conv_params& p, char* message) 
   const vmexport_status status = validate(p, message);
   if (status != VMEXPORT_OK) return status;
   if (p.batch == 0 || p.length == 0) return VMEXPORT_OK;
-  ConvPlan plan{p, current_tier(), (p.length + kTileTokens - 1) / kTileTokens};
+  ConvPlan plan{p, current_tier(), (p.length + kChunkTokens - 1) / kChunkTokens};
   const int64_t sequences = p.batch * p.order.directions;
   const double work = kConvNsPerElement * static_cast<double>(sequences) * static_cast<double>(p.length) *
                       static_cast<double>(p.channels);

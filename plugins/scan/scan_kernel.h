@@ -1,7 +1,7 @@
 // The selective scan of one piece, for the tier that includes this file.
 //
 // Channels stand in the lanes and the states of a channel block in registers, so nothing is ever summed across
-// lanes. Tokens go by in tiles of 64, in three phases that each keep their operands in registers or in the
+// lanes. Tokens go by in short tiles, in three phases that each keep their operands in registers or in the
 // first-level cache: softplus and input, recurrence, gate. The running sum over directions lives in y itself
 // (float32) or in a float32 buffer.
 #ifndef VMEXPORT_SCAN_SCAN_KERNEL_H
@@ -26,6 +26,20 @@ struct TileTokens {
   int64_t count;
   int64_t token[kTileTokens];
   int64_t ahead[kTileTokens];
+};
+
+// Rows that a later channel block will touch. They are fetched one token at a time during the recurrence, which
+// needs no memory of its own; fetched all at once they would only queue up.
+constexpr int64_t kFetchAhead = 2;  // blocks
+struct NextRows {
+  static constexpr int kOperands = 4;  // u, delta, z, running sum
+  const char* base[kOperands];
+  int64_t stride_bytes[kOperands];
+  const int64_t* token;
+
+  VMEXPORT_INLINE void fetch(const NextRows& next, int64_t t) {
+    for (int i = 0; i < kOperands; ++i) __builtin_prefetch(next.base[i] + next.token[t] * next.stride_bytes[i]);
+  }
 };
 
 // What the phases of one channel block hand to each other.
@@ -82,8 +96,6 @@ void prepare_inputs(const vmexport_scan_params& p, const vmexport::ScanPiece& pi
   const int64_t u_offset = piece.direction * p.u_stride[0] + piece.batch * p.u_stride[1] + channel;
   const int64_t delta_offset = piece.direction * p.delta_stride[0] + piece.batch * p.delta_stride[1] + channel;
   for (int64_t t = 0; t < tokens.count; ++t) {
-    __builtin_prefetch(row<T>(p.u, u_offset, p.u_stride[2], tokens.ahead[t]));
-    __builtin_prefetch(row<T>(p.delta, delta_offset, p.delta_stride[2], tokens.ahead[t]));
     const vfloat u = load(row<T>(p.u, u_offset, p.u_stride[2], tokens.token[t]), count);
     vfloat delta = load(row<T>(p.delta, delta_offset, p.delta_stride[2], tokens.token[t]), count) + bias;
     if (p.delta_softplus) delta = softplus(delta);
@@ -94,19 +106,21 @@ void prepare_inputs(const vmexport_scan_params& p, const vmexport::ScanPiece& pi
 }
 
 // Phase 2: h = exp(delta A) h + input B, sum += C h, for kStatesAtOnce states held in registers.
-// `a` is A * log2(e).
-inline void scan_states(const float* a, float* states, const float* b, const float* c, int64_t bc_stride,
-                        int64_t tokens, TileScratch& scratch) {
+// `a` is A * log2(e). kDecays promises delta * a <= 0, which spares the exponential its upper limit.
+template <bool kDecays>
+void scan_states(const float* a, float* states, const float* b, const float* c, int64_t bc_stride,
+                        int64_t tokens, const NextRows& next, TileScratch& scratch) {
   vfloat h[kStatesAtOnce];
   for (int n = 0; n < kStatesAtOnce; ++n) h[n] = load(states + n * kLanes);
   for (int64_t t = 0; t < tokens; ++t) {
+    NextRows::fetch(next, t);
     const vfloat delta = load(scratch.delta[t]);
     const vfloat input = load(scratch.input[t]);
     vfloat even = load(scratch.sum[t]);
     vfloat odd = {};
 #pragma GCC unroll 16
     for (int n = 0; n < kStatesAtOnce; ++n) {
-      h[n] = exp2_of_product(delta, load(a + n * kLanes)) * h[n] + input * b[t * bc_stride + n];
+      h[n] = exp2_of_product<kDecays>(delta, load(a + n * kLanes)) * h[n] + input * b[t * bc_stride + n];
       (n % 2 ? odd : even) += h[n] * c[t * bc_stride + n];
     }
     store(scratch.sum[t], even + odd);
@@ -144,14 +158,18 @@ void combine(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, co
 }
 
 // A of the piece's channels times log2(e), transposed to (block, state, lane); padding is zero.
-inline void load_a(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, int64_t padded, float* a) {
+// Returns whether no element is positive.
+inline bool load_a(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, int64_t padded, float* a) {
+  bool positive = false;
   for (int64_t c = 0; c < (piece.channels + kLanes - 1) / kLanes * kLanes; ++c) {
     const float* source = p.a + (piece.direction * p.channels + piece.channel + c) * p.states;
     for (int64_t n = 0; n < padded; ++n) {
       const bool real = c < piece.channels && n < p.states;
       a[(c / kLanes * padded + n) * kLanes + c % kLanes] = real ? source[n] * kLog2e : 0.0f;
+      positive |= real && source[n] > 0.0f;
     }
   }
+  return !positive;
 }
 
 inline void store_last_state(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, int64_t padded,
@@ -164,13 +182,30 @@ inline void store_last_state(const vmexport_scan_params& p, const vmexport::Scan
 }
 
 template <class T>
+NextRows next_rows(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, int64_t channel,
+                   const int64_t* token) {
+  const T* u = row<T>(p.u, piece.direction * p.u_stride[0] + piece.batch * p.u_stride[1] + channel, 0, 0);
+  const T* delta =
+      row<T>(p.delta, piece.direction * p.delta_stride[0] + piece.batch * p.delta_stride[1] + channel, 0, 0);
+  const bool gated = piece.finish && p.z != nullptr;
+  const T* z = gated ? row<T>(p.z, piece.batch * p.z_stride[0] + channel, 0, 0) : u;
+  const float* sum = piece.sum + (channel - piece.channel);
+  constexpr int64_t kBytes = sizeof(T);
+  return {{reinterpret_cast<const char*>(u), reinterpret_cast<const char*>(delta), reinterpret_cast<const char*>(z),
+           reinterpret_cast<const char*>(sum)},
+          {p.u_stride[2] * kBytes, p.delta_stride[2] * kBytes, (gated ? p.z_stride[1] : p.u_stride[2]) * kBytes,
+           piece.sum_stride * static_cast<int64_t>(sizeof(float))},
+          token};
+}
+
+template <class T>
 void scan_piece_of(const vmexport_scan_params& p, const vmexport::ScanPiece& piece) {
   const int64_t padded = (p.states + kStatesAtOnce - 1) / kStatesAtOnce * kStatesAtOnce;
   const int64_t blocks = (piece.channels + kLanes - 1) / kLanes;
   float* const a = piece.workspace;
   float* const states = a + blocks * padded * kLanes;
   float* const bc = states + blocks * padded * kLanes;
-  load_a(p, piece, padded, a);
+  const bool decays = load_a(p, piece, padded, a) && p.delta_softplus;
   memset(states, 0, sizeof(float) * blocks * padded * kLanes);
   TileScratch scratch;
   for (int64_t first = 0; first < p.length; first += kTileTokens) {
@@ -180,10 +215,14 @@ void scan_piece_of(const vmexport_scan_params& p, const vmexport::ScanPiece& pie
       const int64_t channel = piece.channel + block * kLanes;
       const int64_t left = piece.channels - block * kLanes;
       const int count = left < kLanes ? static_cast<int>(left) : kLanes;
+      const int64_t later = block + kFetchAhead;
+      const NextRows next = next_rows<T>(p, piece, piece.channel + later % blocks * kLanes,
+                                         later < blocks ? tokens.token : tokens.ahead);
       prepare_inputs<T>(p, piece, tokens, channel, count, scratch);
       for (int64_t n = 0; n < padded; n += kStatesAtOnce) {
         const int64_t offset = (block * padded + n) * kLanes;
-        scan_states(a + offset, states + offset, bc + n, bc + padded + n, 2 * padded, tokens.count, scratch);
+        const auto scan = decays ? scan_states<true> : scan_states<false>;
+        scan(a + offset, states + offset, bc + n, bc + padded + n, 2 * padded, tokens.count, next, scratch);
       }
       combine<T>(p, piece, tokens, channel, count, scratch);
     }

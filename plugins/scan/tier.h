@@ -6,8 +6,9 @@
 
 namespace vmexport {
 
-constexpr int kTileTokens = 64;      // tokens of a tile: its operands stay in the first-level cache
-constexpr int kMaxGroupChannels = 128;  // channels that one task walks side by side
+constexpr int kTileTokens = 16;  // tokens of a tile of the scan: its operands stay in the first-level cache
+constexpr int kChunkTokens = 64;  // tokens of a piece of the gate and of the convolution
+constexpr int kMaxGroupChannels = 768;  // channels that one task walks side by side
 
 // One direction, one sequence, `channels` channels from `channel` on (at most kMaxGroupChannels).
 struct ScanPiece {
@@ -17,7 +18,7 @@ struct ScanPiece {
   int64_t sum_stride;  // elements from token to token
   bool add;            // false: the sum starts with this direction
   bool finish;         // gate, scale and store y after this direction
-  float* workspace;    // workspace_floats(states) floats, aligned to 64 bytes
+  float* workspace;    // workspace_floats(states, channels) floats, aligned to 64 bytes
 };
 
 // Tokens [token, token + tokens) of one sequence: y = scale * SiLU(z) * (sum of `sums` buffers).
@@ -41,10 +42,11 @@ struct Tier {
   void (*conv)(const vmexport_conv_params& params, const ConvPiece& piece);
 };
 
-// Floats of workspace of a scan piece, the same in every tier: states, A, one tile of B and C.
-constexpr int64_t workspace_floats(int64_t states) {
+// Floats of workspace of a scan piece of `channels` (a multiple of the lanes), enough for every tier: A, states,
+// one tile of B and C.
+constexpr int64_t workspace_floats(int64_t states, int64_t channels) {
   const int64_t padded = (states + 15) / 16 * 16;
-  return 2 * padded * kMaxGroupChannels + 2 * padded * kTileTokens;
+  return 2 * padded * channels + 2 * padded * kTileTokens;
 }
 
 extern const Tier kBaselineTier;  // the instruction set every machine of this architecture has

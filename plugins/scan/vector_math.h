@@ -8,43 +8,69 @@
 namespace {
 
 constexpr float kLog2e = 1.44269504088896340736f;
-constexpr float kSoftplusThreshold = 20.0f;  // beyond it softplus(x) is x, as in PyTorch
 
-// 2^a*b for any product; 0 below 2^-127, infinity above the largest float, NaN for NaN. The product is taken
-// inside so that a tier may fuse it with the range reduction.
-VMEXPORT_INLINE vfloat exp2_of_product(vfloat a, vfloat b) {
+// 2^(j/kSteps) for j in [0, kSteps), with j subtracted where the exponent sum of exp2_of_product adds it.
 #if defined(__AVX512F__)
-  // scalef multiplies by 2^floor(x) with the right limits, so only the fraction needs a polynomial.
-  const vfloat x = a * b;
-  const vfloat r = _mm512_reduce_ps(x, 0x09);  // x - floor(x)
-  vfloat p = splat(0.0018833947101705864f);
-  p = p * r + 0.008974589263325701f;
-  p = p * r + 0.05583923738310869f;
-  p = p * r + 0.24014922045177445f;
-  p = p * r + 0.6931534910778349f;
-  p = p * r + 0.9999999328816336f;
-  return _mm512_scalef_ps(p, x);
+constexpr int kStepBits = 5;
+constexpr uint32_t kExp2Table[] = {
+    0x3f800000, 0x3f7ecd87, 0x3f7daac3, 0x3f7c980f, 0x3f7b95c2, 0x3f7aa43a, 0x3f79c3d3, 0x3f78f4f0,
+    0x3f7837f0, 0x3f778d3a, 0x3f76f532, 0x3f767043, 0x3f75fed7, 0x3f75a15b, 0x3f75583f, 0x3f7523f6,
+    0x3f7504f3, 0x3f74fbaf, 0x3f7508a4, 0x3f752c4d, 0x3f75672a, 0x3f75b9be, 0x3f76248c, 0x3f76a81e,
+    0x3f7744fd, 0x3f77fbb8, 0x3f78ccdf, 0x3f79b907, 0x3f7ac0c7, 0x3f7be4ba, 0x3f7d257d, 0x3f7e83b3,};
+#elif defined(__AVX2__)
+constexpr int kStepBits = 3;
+constexpr uint32_t kExp2Table[] = {
+    0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7, 0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7,};
 #else
-  // Adding 1.5 * 2^23 rounds to the nearest integer and leaves it, biased by 127, in the low bits.
-  constexpr float kRound = 12582912.0f + 127.0f;
-  const vfloat x = at_most(128.0f, at_least(-127.0f, a * b));
-  const vfloat shifted = x + kRound;
-  const vfloat r = x - (shifted - kRound);
-  vfloat p = splat(0.0013285947092394909f);
-  p = p * r + 0.00967432067615898f;
-  p = p * r + 0.055506692328968696f;
-  p = p * r + 0.2402218034883326f;
-  p = p * r + 0.6931470203580072f;
-  p = p * r + 1.0f;
-  return p * float_of(bits_of(shifted) << 23);
+constexpr int kStepBits = 0;
+#endif
+
+// The table's entry for the low kStepBits bits of each lane.
+VMEXPORT_INLINE vint exp2_step([[maybe_unused]] vint steps) {
+#if defined(__AVX512F__)
+  const __m512i low = _mm512_loadu_si512(kExp2Table);
+  const __m512i high = _mm512_loadu_si512(kExp2Table + 16);
+  return reinterpret_cast<vint>(_mm512_permutex2var_epi32(low, reinterpret_cast<__m512i>(steps), high));
+#elif defined(__AVX2__)
+  const __m256i table = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kExp2Table));
+  return reinterpret_cast<vint>(_mm256_permutevar8x32_epi32(table, reinterpret_cast<__m256i>(steps)));
+#else
+  return vint{} + 0x3f800000;
 #endif
 }
 
-VMEXPORT_INLINE vfloat exp2(vfloat x) { return exp2_of_product(x, splat(1.0f)); }
+// (2^r - 1) / r for |r| <= 2^-(kStepBits + 1).
+VMEXPORT_INLINE vfloat exp2_polynomial(vfloat r) {
+#if defined(__AVX512F__)
+  return r * 0.24022649738177676f + 0.693157329775339f;
+#elif defined(__AVX2__)
+  return (r * 0.05550963341263857f + 0.24025786098539093f) * r + 0.6931471624968096f;
+#else
+  vfloat p = r * 0.001328594709239492f + 0.009674320676158980f;
+  p = p * r + 0.055506692328968696f;
+  p = p * r + 0.2402218034883326f;
+  return p * r + 0.6931470203580072f;
+#endif
+}
+
+// 2^(a b): 0 below 2^-127, infinity from 2^128 on, NaN for NaN. kNotPositive promises a b <= 0 (or NaN).
+template <bool kNotPositive = false>
+VMEXPORT_INLINE vfloat exp2_of_product(vfloat a, vfloat b) {
+  // Adding 1.5 * 2^(23 - kStepBits) rounds to a multiple of 2^-kStepBits and leaves that multiple in the low bits:
+  // its last kStepBits bits choose the table's entry, the others are the exponent.
+  constexpr float kRound = 1.5f * (1 << (23 - kStepBits));
+  const vfloat bounded = at_least(-127.0f, a * b);
+  const vfloat x = kNotPositive ? bounded : at_most(128.0f, bounded);
+  const vfloat shifted = x + kRound;
+  const vfloat r = x - (shifted - kRound);
+  const vint steps = bits_of(shifted);
+  const vfloat power = float_of((steps << (23 - kStepBits)) + exp2_step(steps));
+  return power * (exp2_polynomial(r) * r + 1.0f);
+}
 
 // log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), and log1p(e) = 2 atanh(e / (2 + e)).
 VMEXPORT_INLINE vfloat softplus(vfloat x) {
-  const vfloat e = exp2_of_product(absolute(x), splat(-kLog2e));
+  const vfloat e = exp2_of_product<true>(absolute(x), splat(-kLog2e));
   const vfloat s = e / (e + 2.0f);
   const vfloat z = s * s;
   vfloat p = splat(0.26207182160029807f);
