@@ -18,7 +18,7 @@ class Tolerance:
     """Limits of one precision.
 
     Attributes:
-        relative: largest difference of two logits, over the largest reference logit or 1.
+        relative: largest difference of two logits, over the largest reference logit.
         cosine: smallest cosine between the logits of one clip.
         stream: relative L2 error at which a block's residual stream counts as different (bisect).
     """
@@ -38,6 +38,10 @@ TOLERANCES: Mapping[str, Tolerance] = MappingProxyType(
 """By precision of the less precise side; the accuracy goals of the project set the cosines."""
 
 
+SMALLEST_SCALE = 1e-6
+"""Logits below this count as zero, so that a head of zeros does not divide by zero."""
+
+
 @dataclass(frozen=True)
 class Agreement:
     """Logits of two models on the same clips.
@@ -46,7 +50,7 @@ class Agreement:
         batch: clips compared.
         finite: whether no logit of either side is NaN or infinite; where not, the rest is NaN or 0.
         max_abs: largest absolute difference of two logits.
-        max_rel: the same over the largest reference logit (at least 1).
+        max_rel: the same over the largest reference logit of the batch.
         cosine: smallest cosine of a clip's logits.
         top1: share of clips with the same first class. Reported, not judged: within the tolerance of the
             logits it can differ only where two classes tie.
@@ -83,7 +87,7 @@ def compare_logits(reference: NDArray[np.float32], other: NDArray[np.float32]) -
         batch=batch,
         finite=True,
         max_abs=max_abs,
-        max_rel=max_abs / max(1.0, float(np.abs(a).max())),
+        max_rel=max_abs / max(SMALLEST_SCALE, float(np.abs(a).max())),
         cosine=_smallest_cosine(a, b),
         top1=float((a.argmax(axis=1) == b.argmax(axis=1)).mean()),
     )

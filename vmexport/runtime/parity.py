@@ -51,7 +51,7 @@ class ParityReport:
             return f"batch {bad.batch}: NaN or infinite logits"
         return (
             f"batch {bad.batch}: difference {bad.max_abs:.3g}, relative {bad.max_rel:.3g} "
-            f"(at most {self.tolerance.relative:g}), cosine {bad.cosine:.7f} (at least {self.tolerance.cosine})"
+            f"(at most {self.tolerance.relative:g}), cosine {bad.cosine:.7f} (at least {self.tolerance.cosine:g})"
         )
 
     def require(self) -> None:

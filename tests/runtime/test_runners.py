@@ -1,0 +1,199 @@
+"""Both runners: one signature, one validation, nothing held outside of `with`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper
+from small import noise, small_architecture, small_model
+
+from vmexport.errors import EnvironmentProblem, InputError, ShapeError, UsageError
+from vmexport.export import export_onnx
+from vmexport.model import save_checkpoint
+from vmexport.runtime import Runner, open_runner
+from vmexport.runtime.session import SessionOptions, available_cores
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`model.safetensors` and `model.onnx` (batch 1 to 4) of one small network."""
+    path = tmp_path_factory.mktemp("runners")
+    model = small_model()
+    save_checkpoint(model, path / "model.safetensors")
+    export_onnx(model, path / "model.onnx", batch="1:2:4")
+    return path
+
+
+@pytest.fixture(params=["model.safetensors", "model.onnx"])
+def file(request: pytest.FixtureRequest, folder: Path) -> Path:
+    return folder / str(request.param)
+
+
+def test_both_give_the_networks_logits(file: Path) -> None:
+    clips = noise(small_architecture(), 3)
+    with torch.no_grad():
+        expected = small_model()(torch.from_numpy(clips)).numpy()
+    with open_runner(file) as run:
+        logits = run(clips)
+        assert run.info.architecture == small_architecture()
+        assert run.description
+    assert logits.shape == (3, 7)
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_in_memory_is_a_model_too() -> None:
+    model = small_model()
+    clips = noise(model.architecture)
+    with open_runner(model, threads=1) as run:
+        assert run(clips).shape == (1, 7)
+
+
+def test_strided_clips_are_taken(file: Path) -> None:
+    clips = noise(small_architecture(), 2)
+    backwards = np.ascontiguousarray(clips[:, :, ::-1])[:, :, ::-1]
+    with open_runner(file) as run:
+        np.testing.assert_array_equal(run(backwards), run(clips))
+
+
+def test_outside_of_with_it_explains(file: Path) -> None:
+    runner = open_runner(file)
+    with pytest.raises(UsageError, match="not open"):
+        runner(noise(small_architecture()))
+    with runner as run:
+        first = run(noise(small_architecture()))
+    with pytest.raises(UsageError, match="with open_runner"):
+        runner(noise(small_architecture()))
+    with runner as run:
+        np.testing.assert_array_equal(run(noise(small_architecture())), first)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: c.tolist(), "expected a numpy array, got list"),
+        (lambda c: c.astype(np.float64), "expected dtype float32, got float64"),
+        (lambda c: (c * 255).astype(np.uint8), "got uint8"),
+        (lambda c: c[0], r"add the batch axis: clips\[None\]"),
+        (lambda c: c.swapaxes(1, 2), "time and channel axes are swapped"),
+        (lambda c: np.moveaxis(c, 1, -1), "channels come last"),
+        (lambda c: c[:, :, :3], r"expected shape \(B, 3, 4, 32, 32\)"),
+        (lambda c: c[:0], "at least 1, got 0"),
+    ],
+)
+def test_wrong_clips_are_refused(change: Any, words: str, file: Path) -> None:
+    with open_runner(file) as run, pytest.raises(ShapeError, match=words):
+        run(change(noise(small_architecture())))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_clips_are_refused(value: float, file: Path) -> None:
+    clips = noise(small_architecture())
+    clips[0, 1, 2, 3, 4] = value
+    with open_runner(file) as run, pytest.raises(InputError, match="NaN or infinity"):
+        run(clips)
+
+
+def test_a_batch_beyond_the_profile_names_the_export_that_serves_it(folder: Path) -> None:
+    clips = noise(small_architecture(), 5)
+    with open_runner(folder / "model.onnx") as run, pytest.raises(ShapeError, match="--batch 1:5:5"):
+        run(clips)
+    with open_runner(folder / "model.safetensors") as run:
+        assert len(run(clips)) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("missing.onnx", None, "no such file"),
+        ("empty.onnx", b"", "empty"),
+        ("garbage.onnx", b"\x00\x01garbage" * 100, "cannot open"),
+    ],
+)
+def test_unusable_files(name: str, content: bytes | None, words: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=words), open_runner(tmp_path / name):
+        pass
+
+
+def test_a_truncated_file(folder: Path, tmp_path: Path) -> None:
+    content = (folder / "model.onnx").read_bytes()
+    (tmp_path / "half.onnx").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match="export it again"), open_runner(tmp_path / "half.onnx"):
+        pass
+
+
+def test_a_folder_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "folder.onnx").mkdir()
+    with pytest.raises(InputError, match="folder"), open_runner(tmp_path / "folder.onnx"):
+        pass
+
+
+def test_a_model_from_elsewhere(tmp_path: Path) -> None:
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "other", [value], [result])
+    opsets = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), str(tmp_path / "other.onnx"))
+    with pytest.raises(InputError, match="was not written by vmexport"), open_runner(tmp_path / "other.onnx"):
+        pass
+
+
+def test_an_engine_is_not_run_yet() -> None:
+    with pytest.raises(EnvironmentProblem, match=r"use the \.onnx file"):
+        open_runner("model.engine")
+
+
+@pytest.mark.parametrize("values", [{"library": "maybe"}, {"threads": -1}])
+def test_wrong_options(values: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        SessionOptions(**values)
+
+
+def test_without_onnxruntime_it_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(EnvironmentProblem, match=r"pip install 'vmexport\[cpu\]'"), open_runner(folder / "model.onnx"):
+        pass
+
+
+def test_a_required_library_that_is_not_built(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmexport.runtime.session.library_path", lambda name: None)
+    with pytest.raises(EnvironmentProblem, match="make native"), open_runner(
+        folder / "model.onnx", library="require"
+    ):  # fmt: skip
+        pass
+    with open_runner(folder / "model.onnx", library="auto") as run:
+        assert "function body" in run.description
+
+
+def test_a_library_that_cannot_be_loaded(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "libvmexport_ort.so").write_bytes(b"no library")
+    monkeypatch.setattr("vmexport.runtime.session.library_path", lambda name: tmp_path / name)
+    with pytest.raises(EnvironmentProblem, match=r"cannot load libvmexport_ort\.so"), open_runner(
+        folder / "model.onnx"
+    ):  # fmt: skip
+        pass
+
+
+def test_threads_follow_the_affinity_of_the_process() -> None:
+    assert 1 <= available_cores() <= 4096
+
+
+def test_torch_threads_are_put_back(folder: Path) -> None:
+    before = torch.get_num_threads()
+    with open_runner(folder / "model.safetensors", threads=1):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+
+
+def test_a_runner_is_a_runner(file: Path) -> None:
+    assert isinstance(open_runner(file), Runner)
