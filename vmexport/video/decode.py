@@ -182,9 +182,16 @@ class FrameReader:
     def _picture(self, frame: av.VideoFrame, height: int, width: int) -> NDArray[np.uint8]:
         """One frame as RGB (height, width, 3), turned as displayed."""
         stored_height, stored_width = self.info.orientation.size(height, width)
-        picture = frame.to_ndarray(
-            format="rgb24", width=stored_width, height=stored_height, interpolation=INTERPOLATION
-        )
+        try:
+            picture = frame.to_ndarray(
+                format="rgb24", width=stored_width, height=stored_height, interpolation=INTERPOLATION
+            )
+        except (FFmpegError, ValueError) as error:  # a colour matrix or a pixel format that swscale lacks
+            raise InputError(
+                f"cannot convert the pictures of {self.info.path} to RGB",
+                f"pixel format {frame.format.name}, colour space {int(frame.colorspace)}: {reason(error)}",
+                f"ffmpeg -i {self.info.path} -pix_fmt yuv420p -colorspace bt709 new.mp4",
+            ) from error
         return self.info.orientation.apply(picture.astype(np.uint8, copy=False))
 
     def _damage(self, time: float, why: str) -> InputError:

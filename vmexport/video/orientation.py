@@ -33,7 +33,7 @@ class Orientation:
     def rotation(self) -> int:
         """Clockwise turn in degrees; where mirrored, the turn that follows swapping left and right."""
         if self.transpose:
-            return 270 if self.flip_y else 90
+            return 90 if self.flip_x else 270
         return 180 if self.flip_y else 0
 
     def size(self, height: int, width: int) -> tuple[int, int]:

@@ -1,0 +1,99 @@
+"""Films made on the spot: every frame carries its number in its grey levels, to be read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+Encode = Callable[..., Path]
+BASE, STEP, DIGITS = 40, 8, 20
+
+
+def numbered(index: int, width: int = 64, height: int = 48) -> NDArray[np.uint8]:
+    """A picture whose left half shows index % 20 and whose right half index // 20, as grey levels."""
+    picture = np.empty((height, width, 3), dtype=np.uint8)
+    picture[:, : width // 2] = BASE + STEP * (index % DIGITS)
+    picture[:, width // 2 :] = BASE + STEP * (index // DIGITS)
+    return picture
+
+
+def number_of(picture: NDArray[Any]) -> int:
+    """The reverse of `numbered`."""
+    width = picture.shape[1]
+    halves = picture[:, : width // 2 - 2], picture[:, width // 2 + 2 :]
+    low, high = (round((float(half.mean()) - BASE) / STEP) for half in halves)
+    return low + DIGITS * high
+
+
+@pytest.fixture
+def encode(tmp_path: Path) -> Encode:
+    """Factory of video files; see `_encode`."""
+
+    def make(name: str, pictures: int | Sequence[NDArray[np.uint8]] = 60, **settings: Any) -> Path:
+        return _encode(tmp_path / name, pictures, **settings)
+
+    return make
+
+
+def _encode(
+    path: Path,
+    pictures: int | Sequence[NDArray[np.uint8]],
+    *,
+    codec: str = "libx264",
+    pixels: str = "yuv420p",
+    rate: int | Fraction = 25,
+    times_ms: Sequence[int] | None = None,
+    turn: tuple[float, bool, bool] | None = None,
+    sound: bool = False,
+    options: dict[str, str] | None = None,
+    muxer: dict[str, str] | None = None,
+    form: str | None = None,
+) -> Path:
+    """Encode pictures, or that many numbered ones; `times_ms` gives each its own presentation time."""
+    frames = [numbered(index) for index in range(pictures)] if isinstance(pictures, int) else list(pictures)
+    with av.open(str(path), "w", format=form, options=muxer or {}) as container:
+        stream: Any = container.add_stream(codec, rate=rate, options=options or {})
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = pixels
+        if times_ms is not None:
+            stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        if turn is not None:
+            stream.set_display_rotation(turn[0], hflip=turn[1], vflip=turn[2])
+        audio: Any = container.add_stream("aac", rate=8000) if sound else None
+        for index, array in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(array, format="rgb24")
+            if times_ms is not None:
+                frame.pts, frame.time_base = times_ms[index], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if audio is not None:
+            container.mux(audio.encode(_silence()))
+            container.mux(audio.encode(None))
+    return path
+
+
+def _silence(seconds: int = 4) -> av.AudioFrame:
+    """Quiet mono sound at 8 kHz."""
+    frame = av.AudioFrame.from_ndarray(
+        np.zeros((1, 8000 * seconds), np.float32), format="fltp", layout="mono"
+    )
+    frame.sample_rate = 8000
+    return frame
+
+
+@pytest.fixture
+def sound_only(tmp_path: Path) -> Path:
+    """An .mp4 file with an AAC stream and nothing else."""
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("aac", rate=8000)
+        container.mux(stream.encode(_silence()))
+        container.mux(stream.encode(None))
+    return path
