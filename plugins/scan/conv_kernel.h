@@ -52,8 +52,7 @@ void conv_piece_of(const vmexport_conv_params& p, const vmexport::ConvPiece& pie
     const int count = left < kLanes ? static_cast<int>(left) : kLanes;
     vfloat weight[VMEXPORT_MAX_TAPS];
     load_weight(p, piece.direction, channel, count, weight);
-    const vfloat bias =
-        p.bias != nullptr ? load(p.bias + piece.direction * p.channels + channel, count) : vfloat{};
+    const vfloat bias = p.bias != nullptr ? load(p.bias + piece.direction * p.channels + channel, count) : vfloat{};
     for (int64_t i = 0; i < piece.steps; ++i) {
       vfloat sum = bias;
       for (int64_t k = 0; k < p.taps; ++k) sum += weight[k] * window.at(window.rows[i + k], channel, count);

@@ -34,10 +34,10 @@ struct ScanPlan {
   const vmexport_scan_params& params;
   const Tier& tier;
   int64_t threads;
-  int64_t group;      // channels of a task
-  int64_t groups;     // tasks over the channels
-  bool split;         // directions apart
-  float* sums;        // (B, S, L, D) where split
+  int64_t group;   // channels of a task
+  int64_t groups;  // tasks over the channels
+  bool split;      // directions apart
+  float* sums;     // (B, S, L, D) where split
   std::atomic<bool> out_of_memory{false};
 
   ScanPlan(const vmexport_scan_params& p, const Tier& t) noexcept : params(p), tier(t), sums(nullptr) {

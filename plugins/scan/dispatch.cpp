@@ -13,8 +13,8 @@ bool has(const Tier& tier) noexcept {
   __builtin_cpu_init();
   if (&tier == &kAvx512Tier) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx2") &&
+           __builtin_cpu_supports("fma");
   }
   if (&tier == &kAvx2Tier) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
@@ -23,11 +23,11 @@ bool has(const Tier& tier) noexcept {
   return &tier == &kBaselineTier;
 }
 
-const Tier* const kTiers[] = {  // best first
+const Tier* const kTiers[] = {// best first
 #if defined(__x86_64__)
-    &kAvx512Tier, &kAvx2Tier,
+                              &kAvx512Tier, &kAvx2Tier,
 #endif
-    &kBaselineTier};
+                              &kBaselineTier};
 
 const Tier* best() noexcept {
   for (const Tier* tier : kTiers) {

@@ -13,8 +13,8 @@
 namespace vmexport {
 
 // Token visited at `step`; backward orders reach the class token (token 0) last.
-VMEXPORT_HOST_DEVICE constexpr int64_t token_at(int32_t order, int64_t step, int64_t length,
-                                                int64_t tokens_per_frame, int32_t class_token) {
+VMEXPORT_HOST_DEVICE constexpr int64_t token_at(int32_t order, int64_t step, int64_t length, int64_t tokens_per_frame,
+                                                int32_t class_token) {
   if (order == VMEXPORT_FORWARD) return step;
   if (order == VMEXPORT_SPATIOTEMPORAL) return length - 1 - step;
   const int64_t patches = length - class_token;

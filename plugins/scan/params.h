@@ -45,9 +45,9 @@ typedef void (*vmexport_parallel_for)(void* executor, int64_t count, vmexport_ta
 
 // How tokens are visited; shared by both operators.
 typedef struct vmexport_token_order {
-  int64_t tokens_per_frame;  // read by the spatial and temporal orders only
-  int32_t class_token;       // 1: token 0 is a class token, visited last by backward orders
-  int32_t directions;        // S, 1 to VMEXPORT_MAX_DIRECTIONS
+  int64_t tokens_per_frame;                 // read by the spatial and temporal orders only
+  int32_t class_token;                      // 1: token 0 is a class token, visited last by backward orders
+  int32_t directions;                       // S, 1 to VMEXPORT_MAX_DIRECTIONS
   int32_t orders[VMEXPORT_MAX_DIRECTIONS];  // a vmexport_order each
 } vmexport_token_order;
 
@@ -92,12 +92,12 @@ typedef struct vmexport_conv_params {
   int32_t dtype;         // vmexport_dtype of x and u
   int64_t batch, length, channels, taps;
   vmexport_token_order order;
-  const void* x;         // (B, L, D) T
-  const float* weight;   // (S, D, K) contiguous
-  const float* bias;     // (S, D) contiguous; nullable
-  void* u;               // (S, B, L, D) T, out, natural token order
-  int64_t x_stride[2];   // batch, token
-  int64_t u_stride[3];   // direction, batch, token
+  const void* x;        // (B, L, D) T
+  const float* weight;  // (S, D, K) contiguous
+  const float* bias;    // (S, D) contiguous; nullable
+  void* u;              // (S, B, L, D) T, out, natural token order
+  int64_t x_stride[2];  // batch, token
+  int64_t u_stride[3];  // direction, batch, token
   vmexport_executor executor;
 } vmexport_conv_params;
 

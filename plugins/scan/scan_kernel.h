@@ -60,18 +60,18 @@ inline TileTokens tile_tokens(const vmexport_token_order& order, int32_t directi
   for (int64_t t = 0; t < kTileTokens; ++t) {
     const int64_t step = first + t < length ? first + t : length - 1;
     const int64_t later = step + kTileTokens < length ? step + kTileTokens : length - 1;
-    tile.token[t] = vmexport::token_at(order.orders[direction], step, length, order.tokens_per_frame,
-                                       order.class_token);
-    tile.ahead[t] = vmexport::token_at(order.orders[direction], later, length, order.tokens_per_frame,
-                                       order.class_token);
+    tile.token[t] =
+        vmexport::token_at(order.orders[direction], step, length, order.tokens_per_frame, order.class_token);
+    tile.ahead[t] =
+        vmexport::token_at(order.orders[direction], later, length, order.tokens_per_frame, order.class_token);
   }
   return tile;
 }
 
 // B and C of a tile as float32, states padded with zeros: tile[t] = B (padded), C (padded).
 template <class T>
-void load_bc(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, const TileTokens& tokens,
-             int64_t padded, float* tile) {
+void load_bc(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, const TileTokens& tokens, int64_t padded,
+             float* tile) {
   const int64_t offset = piece.direction * p.bc_stride[0] + piece.batch * p.bc_stride[1];
   for (int64_t t = 0; t < tokens.count; ++t) {
     const T* source = row<T>(p.bc, offset, p.bc_stride[2], tokens.token[t]);
@@ -108,8 +108,8 @@ void prepare_inputs(const vmexport_scan_params& p, const vmexport::ScanPiece& pi
 // Phase 2: h = exp(delta A) h + input B, sum += C h, for kStatesAtOnce states held in registers.
 // `a` is A * log2(e). kDecays promises delta * a <= 0, which spares the exponential its upper limit.
 template <bool kDecays>
-void scan_states(const float* a, float* states, const float* b, const float* c, int64_t bc_stride,
-                        int64_t tokens, const NextRows& next, TileScratch& scratch) {
+void scan_states(const float* a, float* states, const float* b, const float* c, int64_t bc_stride, int64_t tokens,
+                 const NextRows& next, TileScratch& scratch) {
   vfloat h[kStatesAtOnce];
   for (int n = 0; n < kStatesAtOnce; ++n) h[n] = load(states + n * kLanes);
   for (int64_t t = 0; t < tokens; ++t) {
@@ -142,8 +142,8 @@ VMEXPORT_INLINE void store_gated(const vmexport_scan_params& p, int64_t batch, i
 
 // Phase 3: add to the running sum of the directions; the last direction finishes y.
 template <class T>
-void combine(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, const TileTokens& tokens,
-             int64_t channel, int count, const TileScratch& scratch) {
+void combine(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, const TileTokens& tokens, int64_t channel,
+             int count, const TileScratch& scratch) {
   float* sums = piece.sum + (channel - piece.channel);
   for (int64_t t = 0; t < tokens.count; ++t) {
     vfloat sum = load(scratch.sum[t]);
@@ -216,8 +216,8 @@ void scan_piece_of(const vmexport_scan_params& p, const vmexport::ScanPiece& pie
       const int64_t left = piece.channels - block * kLanes;
       const int count = left < kLanes ? static_cast<int>(left) : kLanes;
       const int64_t later = block + kFetchAhead;
-      const NextRows next = next_rows<T>(p, piece, piece.channel + later % blocks * kLanes,
-                                         later < blocks ? tokens.token : tokens.ahead);
+      const NextRows next =
+          next_rows<T>(p, piece, piece.channel + later % blocks * kLanes, later < blocks ? tokens.token : tokens.ahead);
       prepare_inputs<T>(p, piece, tokens, channel, count, scratch);
       for (int64_t n = 0; n < padded; n += kStatesAtOnce) {
         const int64_t offset = (block * padded + n) * kLanes;

@@ -6,8 +6,8 @@
 
 namespace vmexport {
 
-constexpr int kTileTokens = 16;  // tokens of a tile of the scan: its operands stay in the first-level cache
-constexpr int kChunkTokens = 64;  // tokens of a piece of the gate and of the convolution
+constexpr int kTileTokens = 16;         // tokens of a tile of the scan: its operands stay in the first-level cache
+constexpr int kChunkTokens = 64;        // tokens of a piece of the gate and of the convolution
 constexpr int kMaxGroupChannels = 768;  // channels that one task walks side by side
 
 // One direction, one sequence, `channels` channels from `channel` on (at most kMaxGroupChannels).
@@ -24,7 +24,7 @@ struct ScanPiece {
 // Tokens [token, token + tokens) of one sequence: y = scale * SiLU(z) * (sum of `sums` buffers).
 struct GatePiece {
   int64_t batch, token, tokens;
-  const float* sums;     // (S, tokens of the sequence, D), this sequence
+  const float* sums;  // (S, tokens of the sequence, D), this sequence
   int64_t direction_stride;
 };
 

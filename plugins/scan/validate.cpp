@@ -6,7 +6,7 @@
 namespace vmexport {
 namespace {
 
-constexpr int64_t kMaxElements = int64_t{1} << 56;  // keeps every index product far inside 64 bits
+constexpr int64_t kMaxElements = int64_t{1} << 48;  // beyond any memory, far inside 64 bits in every product
 
 struct Checker {
   char* message;
@@ -27,8 +27,8 @@ struct Checker {
   }
 
   void range(const char* name, int64_t value, int64_t low, int64_t high) noexcept {
-    require(value >= low && value <= high, "%s: expected %lld to %lld, got %lld", name,
-            static_cast<long long>(low), static_cast<long long>(high), static_cast<long long>(value));
+    require(value >= low && value <= high, "%s: expected %lld to %lld, got %lld", name, static_cast<long long>(low),
+            static_cast<long long>(high), static_cast<long long>(value));
   }
 
   void dtype(int32_t code) noexcept {
@@ -60,8 +60,7 @@ struct Checker {
     for (int32_t s = 0; s < order.directions && status == VMEXPORT_OK; ++s) {
       const int32_t code = order.orders[s];
       require(code >= VMEXPORT_FORWARD && code <= VMEXPORT_TEMPORAL,
-              "directions[%d]: expected 0 (forward), 1 (spatiotemporal), 2 (spatial) or 3 (temporal), got %d", s,
-              code);
+              "directions[%d]: expected 0 (forward), 1 (spatiotemporal), 2 (spatial) or 3 (temporal), got %d", s, code);
       if (code != VMEXPORT_SPATIAL && code != VMEXPORT_TEMPORAL) continue;
       const int64_t patches = length - order.class_token;
       require(order.tokens_per_frame >= 1 && (length == 0 || patches % order.tokens_per_frame == 0),
