@@ -7,8 +7,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from films import film, number_of, numbered
 
-from tests.video.conftest import Encode, number_of, numbered
 from vmexport.errors import InputError, UsageError
 from vmexport.video import FrameReader, probe, read_frames
 from vmexport.video.decode import INTERPOLATION
@@ -41,10 +41,10 @@ FILMS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("film", FILMS)
-def test_an_index_is_the_stored_frame_at_constant_rate(encode: Encode, film: str) -> None:
-    name, settings = FILMS[film]
-    path = encode(name, 180, **settings)
+@pytest.mark.parametrize("kind", FILMS)
+def test_an_index_is_the_stored_frame_at_constant_rate(tmp_path: Path, kind: str) -> None:
+    name, settings = FILMS[kind]
+    path = film(tmp_path / name, 180, **settings)
     info = probe(path)
     assert (info.width, info.height, info.frames) == (64, 48, 180)
     assert info.fps == pytest.approx(float(settings.get("rate", 25)), rel=1e-3)
@@ -85,11 +85,11 @@ def test_probe_of_real_clips(
 
 @pytest.mark.parametrize("name", ["v.mp4", "v.mkv"])
 @pytest.mark.parametrize("bframes", ["0", "3"])
-def test_a_variable_rate_is_sampled_on_a_regular_grid(encode: Encode, name: str, bframes: str) -> None:
+def test_a_variable_rate_is_sampled_on_a_regular_grid(tmp_path: Path, name: str, bframes: str) -> None:
     # 20 frames of 50 ms, then 20 of 10 ms, then 10 of 200 ms: 3.2 s at 15.6 frames a second on average.
     durations = [50] * 20 + [10] * 20 + [200] * 10
     times = [sum(durations[:index]) for index in range(len(durations))]
-    path = encode(name, len(times), times_ms=times, rate=1000, options={"bf": bframes})
+    path = film(tmp_path / name, len(times), times_ms=times, rate=1000, options={"bf": bframes})
     info = probe(path)
     assert (info.frames, info.frames_exact) == (50, True)
     assert info.duration_s == pytest.approx(
@@ -101,34 +101,32 @@ def test_a_variable_rate_is_sampled_on_a_regular_grid(encode: Encode, name: str,
 
 
 @pytest.mark.parametrize(("width", "height"), [(177, 145), (1, 1), (3, 50), (65, 48)])
-def test_odd_sizes(encode: Encode, width: int, height: int) -> None:
-    path = encode("odd.mkv", [numbered(7, width, height)] * 4, codec="ffv1", pixels="yuv444p")
+def test_odd_sizes(tmp_path: Path, width: int, height: int) -> None:
+    path = film(tmp_path / "odd.mkv", [numbered(7, width, height)] * 4, codec="ffv1", pixels="yuv444p")
     info = probe(path)
     assert (info.width, info.height) == (width, height)
     assert read_frames(path, [2]).shape == (1, height, width, 3)
     assert read_frames(path, [2], size=(9, 11)).shape == (1, 9, 11, 3)
 
 
-def test_odd_sizes_in_h264(encode: Encode) -> None:
-    path = encode("odd.mp4", [numbered(i, 177, 145) for i in range(30)], pixels="yuv444p")
+def test_odd_sizes_in_h264(tmp_path: Path) -> None:
+    path = film(tmp_path / "odd.mp4", [numbered(i, 177, 145) for i in range(30)], pixels="yuv444p")
     (picture,) = read_frames(path, [23])
     assert picture.shape == (145, 177, 3)
     assert number_of(picture) == 23
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "bmp"])
-def test_a_still_picture_is_a_video_of_one_frame(encode: Encode, ending: str) -> None:
+def test_a_still_picture_is_a_video_of_one_frame(tmp_path: Path, ending: str) -> None:
     codec, pixels = {"png": ("png", "rgb24"), "jpg": ("mjpeg", "yuvj420p"), "bmp": ("bmp", "bgr24")}[ending]
-    path = encode(f"still.{ending}", [numbered(9)], codec=codec, pixels=pixels, form="image2")
+    path = film(tmp_path / f"still.{ending}", [numbered(9)], codec=codec, pixels=pixels, form="image2")
     assert probe(path).frames == 1
     assert number_of(read_frames(path, [0])[0]) == 9
 
 
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("name", ["bt709", "bt601"])
-def test_the_streams_own_colours_are_used(
-    encode: Encode, tmp_path: Path, full_range: bool, name: str
-) -> None:
+def test_the_streams_own_colours_are_used(tmp_path: Path, full_range: bool, name: str) -> None:
     colour = np.array([200, 40, 90], dtype=np.uint8)
     matrix, value_range = {"bt709": 1, "bt601": 5}[name], 2 if full_range else 1
     path = tmp_path / "colour.mp4"
@@ -144,24 +142,24 @@ def test_the_streams_own_colours_are_used(
     assert np.abs(picture[24, 32].astype(int) - colour).max() <= 3
 
 
-def test_a_colour_matrix_that_cannot_be_converted_is_named(encode: Encode) -> None:
-    path = encode("a.mp4", 3, options={"x264-params": "colormatrix=bt2020c"})
+def test_a_colour_matrix_that_cannot_be_converted_is_named(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", 3, options={"x264-params": "colormatrix=bt2020c"})
     with pytest.raises(InputError, match="cannot convert"):
         read_frames(path, [0])
 
 
 @pytest.mark.parametrize("indices", [[-1], [60], [0, 1000]])
-def test_indices_outside_the_video_are_refused(encode: Encode, indices: list[int]) -> None:
+def test_indices_outside_the_video_are_refused(tmp_path: Path, indices: list[int]) -> None:
     with pytest.raises(UsageError, match="expected 0 to 59"):
-        read_frames(encode("a.mp4", 60), indices)
+        read_frames(film(tmp_path / "a.mp4", 60), indices)
 
 
-def test_no_index_gives_no_frame(encode: Encode) -> None:
-    assert read_frames(encode("a.mp4", 10), []).shape == (0, 48, 64, 3)
+def test_no_index_gives_no_frame(tmp_path: Path) -> None:
+    assert read_frames(film(tmp_path / "a.mp4", 10), []).shape == (0, 48, 64, 3)
 
 
-def test_names_are_taken_literally(encode: Encode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = encode("a.mp4", 10)
+def test_names_are_taken_literally(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = film(tmp_path / "a.mp4", 10)
     monkeypatch.chdir(tmp_path)
     for name in (
         "with space.mp4",
@@ -177,9 +175,11 @@ def test_names_are_taken_literally(encode: Encode, tmp_path: Path, monkeypatch: 
         assert probe(name).frames == 10, name
 
 
-def test_only_what_is_wanted_is_decoded(encode: Encode) -> None:
-    path = encode(
-        "long.mp4", [numbered(i % 300) for i in range(3000)], options={"g": "25", "preset": "ultrafast"}
+def test_only_what_is_wanted_is_decoded(tmp_path: Path) -> None:
+    path = film(
+        tmp_path / "long.mp4",
+        [numbered(i % 300) for i in range(3000)],
+        options={"g": "25", "preset": "ultrafast"},
     )
     with FrameReader(path) as reader:
         assert number_of(reader.read([2710])[0]) == 2710 % 300

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
+from films import film
 from numpy.typing import NDArray
 
-from tests.video.conftest import Encode
 from vmexport.video import probe, read_frames
 from vmexport.video.orientation import Orientation
 
@@ -28,8 +29,8 @@ def levels(picture: NDArray[np.uint8]) -> list[list[int]]:
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 @pytest.mark.parametrize("name", ["turned.mp4", "turned.mkv"])
-def test_the_display_matrix_is_applied(encode: Encode, degrees: int, name: str) -> None:
-    path = encode(name, [corners()] * 3, turn=(degrees, False, False))
+def test_the_display_matrix_is_applied(tmp_path: Path, degrees: int, name: str) -> None:
+    path = film(tmp_path / name, [corners()] * 3, turn=(degrees, False, False))
     info = probe(path)
     expected = np.rot90(corners(), degrees // 90)  # FFmpeg counts anticlockwise, as numpy does
     assert (info.height, info.width) == expected.shape[:2]
@@ -38,20 +39,20 @@ def test_the_display_matrix_is_applied(encode: Encode, degrees: int, name: str) 
     assert levels(picture) == levels(expected)
 
 
-def test_mirrored_pictures_are_turned_back(encode: Encode) -> None:
-    path = encode("mirror.mp4", [corners()] * 3, turn=(0, True, False))
+def test_mirrored_pictures_are_turned_back(tmp_path: Path) -> None:
+    path = film(tmp_path / "mirror.mp4", [corners()] * 3, turn=(0, True, False))
     (picture,) = read_frames(path, [0])
     assert levels(picture) == levels(corners()[:, ::-1])
     assert probe(path).orientation.mirrored
 
 
-def test_a_slanted_angle_goes_to_the_nearest_right_angle(encode: Encode) -> None:
-    path = encode("slanted.mp4", [corners()] * 3, turn=(80, False, False))
+def test_a_slanted_angle_goes_to_the_nearest_right_angle(tmp_path: Path) -> None:
+    path = film(tmp_path / "slanted.mp4", [corners()] * 3, turn=(80, False, False))
     assert levels(read_frames(path, [0])[0]) == levels(np.rot90(corners()))
 
 
-def test_resizing_happens_in_display_orientation(encode: Encode) -> None:
-    path = encode("turned.mp4", [corners()] * 3, turn=(90, False, False))
+def test_resizing_happens_in_display_orientation(tmp_path: Path) -> None:
+    path = film(tmp_path / "turned.mp4", [corners()] * 3, turn=(90, False, False))
     (picture,) = read_frames(path, [0], size=(40, 30))
     assert picture.shape == (40, 30, 3)
     assert levels(picture) == levels(np.rot90(corners()))

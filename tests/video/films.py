@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
-Encode = Callable[..., Path]
 BASE, STEP, DIGITS = 40, 8, 20
 
 
@@ -32,19 +30,9 @@ def number_of(picture: NDArray[Any]) -> int:
     return low + DIGITS * high
 
 
-@pytest.fixture
-def encode(tmp_path: Path) -> Encode:
-    """Factory of video files; see `_encode`."""
-
-    def make(name: str, pictures: int | Sequence[NDArray[np.uint8]] = 60, **settings: Any) -> Path:
-        return _encode(tmp_path / name, pictures, **settings)
-
-    return make
-
-
-def _encode(
+def film(
     path: Path,
-    pictures: int | Sequence[NDArray[np.uint8]],
+    pictures: int | Sequence[NDArray[np.uint8]] = 60,
     *,
     codec: str = "libx264",
     pixels: str = "yuv420p",
@@ -88,10 +76,8 @@ def _silence(seconds: int = 4) -> av.AudioFrame:
     return frame
 
 
-@pytest.fixture
-def sound_only(tmp_path: Path) -> Path:
+def sound_only(path: Path) -> Path:
     """An .mp4 file with an AAC stream and nothing else."""
-    path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("aac", rate=8000)
         container.mux(stream.encode(_silence()))
