@@ -83,7 +83,7 @@ def test_bisect_names_the_block_with_the_fault(
 
 
 @pytest.mark.parametrize(
-    ("weight", "stage"), [("embedding.patch_weight", "embedding"), ("head.weight", "head")]
+    ("weight", "stage"), [("embedding.class_row", "embedding"), ("head.weight", "head")]
 )
 def test_bisect_looks_before_and_behind_the_blocks(
     weight: str, stage: str, folder: Path, tmp_path: Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -60,7 +61,6 @@ def test_a_write_that_stops_half_way_leaves_nothing(tmp_path: Path) -> None:
     """A real write error in the middle of the file: the process may not write files beyond 64 kB."""
     script = f"""
 import resource, sys
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from small import small_model
 from vmexport.errors import VmexportError
 from vmexport.export import export_onnx
@@ -72,7 +72,10 @@ except VmexportError as error:
     print(error)
     sys.exit(int(error.exit_code))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment
+    )
     assert done.returncode == ExitCode.BUILD_FAILED, done.stderr
     assert "File too large" in done.stdout
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
 
 from vmexport.config import ModelInfo
 from vmexport.errors import InputError
@@ -29,7 +28,7 @@ def load_onnx(path: Path | str) -> onnx.ModelProto:
     check_readable(path)
     try:
         return onnx.load(str(path))
-    except (DecodeError, ValueError, OSError) as error:
+    except Exception as error:  # protobuf's own error is not exported by onnx
         fix = "export it again: vmexport onnx MODEL -o model.onnx"
         raise InputError(f"{path} is not an ONNX model, or a damaged one", str(error), fix) from error
 

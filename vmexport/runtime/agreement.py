@@ -98,7 +98,7 @@ def relative_l2(reference: NDArray[np.float32], other: NDArray[np.float32]) -> f
     a, b = reference.astype(np.float64), other.astype(np.float64)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return float("inf")
-    return float(np.linalg.norm(b - a) / max(float(np.linalg.norm(a)), np.finfo(np.float32).tiny))
+    return float(np.linalg.norm(b - a)) / max(float(np.linalg.norm(a)), SMALLEST_SCALE)
 
 
 def coarser(*precisions: str) -> str:
