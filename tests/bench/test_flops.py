@@ -1,4 +1,4 @@
-"""The known-answer table of the paper's sizes, exact to the printed digit, and agreement with the real module."""
+"""The known-answer table of the paper's sizes, exact to the printed digit, and the real module's agreement."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from vmexport.bench.flops import count, count_parameters
 from vmexport.config import Architecture
 from vmexport.model.network import VideoMamba
 
-# d, frames, classes; tokens, parameters (M), paper's "GFLOPs", linear and convolution MACs (G), scan FLOPs (G),
-# exponentials (M), each as printed
+# d, frames, classes; tokens, parameters (M), paper's "GFLOPs", linear and convolution MACs (G), scan FLOPs
+# (G), exponentials (M), each as printed
 KNOWN = [
     (384, 8, 174, 785, "25.999", "17.131", "19.562", "4.167", "463.0"),
     (384, 16, 51, 1569, "26.253", "34.240", "39.099", "8.329", "925.4"),

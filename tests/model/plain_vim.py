@@ -1,7 +1,7 @@
-"""An independent oracle: Vim and OpenGVLab's VideoMamba straight from their state dictionaries, one flip at a time.
+"""An independent oracle: Vim and OpenGVLab's VideoMamba straight from their state dictionaries.
 
-It shares no code with the package and knows the public names only, so that a mistake in our table of names or in
-our stacking of directions cannot hide in both.
+It shares no code with the package and knows the public names only, so that a mistake in our table of names
+or in our stacking of directions cannot hide in both.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def random_state(
     layer_norm: bool = False,
     seed: int = 0,
 ) -> State:
-    """Random weights under the public names; `tubelet` None makes an image model (a patch weight without time)."""
+    """Random weights under the public names; without a `tubelet` they are an image model's."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> Tensor:
@@ -126,7 +126,7 @@ def _direction(s: Mapping[str, Tensor], at: str, b: str, h: Tensor) -> Tensor:
     u = F.silu(F.conv1d(padded, kernel, s[f"{at}conv1d{b}.bias"], groups=len(kernel))).transpose(1, 2)
     a = -torch.exp(s[f"{at}A{b}_log"])
     rank, n = s[f"{at}dt_proj{b}.weight"].shape[1], a.shape[1]
-    low, bs, cs = (u @ s[f"{at}x_proj{b}.weight"].T).split([rank, n, n], -1)
+    low, bs, cs = torch.split(u @ s[f"{at}x_proj{b}.weight"].T, [rank, n, n], -1)
     delta = F.softplus(low @ s[f"{at}dt_proj{b}.weight"].T + s[f"{at}dt_proj{b}.bias"])
     state, outputs = torch.zeros(*u[:, 0].shape, n, dtype=u.dtype), []
     for t in range(u.shape[1]):

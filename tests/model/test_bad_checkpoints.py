@@ -1,4 +1,4 @@
-"""Files that must be refused: each with the key, the expected, the found and a fix, and nothing of them run."""
+"""Files that must be refused, with key, expected, found and fix, and with nothing of them run."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-
 from plain_vim import State, random_state
+
 from vmexport.errors import ExitCode, InputError
 from vmexport.model import create_model, load_checkpoint, save_checkpoint
 
@@ -47,7 +47,9 @@ def test_a_payload_is_not_run(tmp_path: Path, zipped: bool) -> None:
 
 def test_a_harmless_looking_class_is_refused_too(tmp_path: Path) -> None:
     torch.save({"model": random_state(), "config": Path("somewhere")}, tmp_path / "m.pth")
-    assert "--trust-pickle" in refused(tmp_path / "m.pth").fix
+    error = refused(tmp_path / "m.pth")
+    assert "--trust-pickle" in error.fix
+    assert "PosixPath" in error.why
 
 
 @pytest.mark.parametrize("zipped", [True, False])

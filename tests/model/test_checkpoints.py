@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from plain_vim import State, plain_logits, random_state
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from plain_vim import State, plain_logits, random_state
 from vmexport.config import Architecture, ModelInfo, Preprocessing
 from vmexport.errors import InputError, UsageError
 from vmexport.model import VideoMamba, create_model, load_checkpoint, save_checkpoint
@@ -28,14 +28,15 @@ def store(path: Path, content: object) -> Path:
 def logits_of(model: VideoMamba, batch: int = 1) -> Tensor:
     clips = torch.randn(batch, *model.architecture.clip_shape, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        return model(clips)
+        logits: Tensor = model(clips)
+    return logits
 
 
 def wrap(state: State, how: str) -> dict[str, Any]:
     prefixed = {"module." + name: tensor for name, tensor in state.items()}
     training = {"optimizer": {"state": {0: {"step": 3}}}, "epoch": 7, "lr_scheduler": {"lr": 0.1}}
-    return {
-        "bare": state,
+    ways: dict[str, dict[str, Any]] = {
+        "bare": dict(state),
         "model": {"model": state},
         "state_dict": {"state_dict": state},
         "module prefix": prefixed,
@@ -50,7 +51,8 @@ def wrap(state: State, how: str) -> dict[str, Any]:
             "args": argparse.Namespace(model="vim_tiny_patch16_224_midclstok_div2", lr=1e-3),
             **training,
         },
-    }[how]
+    }
+    return ways[how]
 
 
 @pytest.mark.parametrize(

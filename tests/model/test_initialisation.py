@@ -10,6 +10,7 @@ from vmexport.config import Architecture
 from vmexport.errors import UsageError
 from vmexport.model.embedding import sinusoid
 from vmexport.model.initialisation import inflate_patch, stretch_time, video_positions
+from vmexport.model.mixer import Mixer
 from vmexport.model.network import VideoMamba
 
 
@@ -17,10 +18,11 @@ def test_mambas_own_initialisation() -> None:
     model = VideoMamba(Architecture(d_model=64, depth=2, size=32, frames=2), seed=0)
     for block in model.blocks:
         mixer = block.mixer
+        assert isinstance(mixer, Mixer)
         assert torch.allclose(mixer.A_log.exp(), torch.arange(1.0, 17).expand(2, 128, 16))
         assert torch.equal(mixer.D, torch.ones(2, 128))
         delta = F.softplus(mixer.dt_bias)
-        assert 0.99e-3 <= delta.min()
+        assert delta.min() >= 0.99e-3
         assert delta.max() <= 0.101
         assert not torch.equal(mixer.dt_bias[0], mixer.dt_bias[1])
         assert mixer.dt_proj.abs().max() <= 4**-0.5

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from plain_vim import plain_logits, random_state
+
 from vmexport.config import Architecture
 from vmexport.errors import ShapeError
 from vmexport.model import VideoMamba, freeze, load_checkpoint

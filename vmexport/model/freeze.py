@@ -110,9 +110,10 @@ class FrozenMixer(nn.Module):
         mixed = torch.matmul(u, self.x_proj)  # (S, B, L, R + 2N)
         low_rank, bc = torch.split(mixed, self.widths, dim=-1)  # (S, B, L, R), (S, B, L, 2N)
         delta = torch.matmul(low_rank, self.dt_proj)  # (S, B, L, D)
-        return directional_selective_scan(
+        gated: Tensor = directional_selective_scan(
             u, delta, self.A, bc, self.D, self.dt_bias, z, **self.order, scale=self.scale
         )
+        return gated
 
     def project(self, gated: Tensor) -> Tensor:
         """Projection out, `(..., D)` to float32 `(..., d)` for the residual stream."""

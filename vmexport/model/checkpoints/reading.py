@@ -113,8 +113,8 @@ def _refused(path: Path, error: Exception) -> InputError:
     text = str(error)
     if "weights_only" not in text and "Weights only" not in text:
         return _damaged(path, error)
-    found = re.search(r"(?:GLOBAL|Unsupported (?:global|class|operand)\S*)[: ]+([\w.]+)", text)
-    if found is None or "Unsupported operand" in text:
+    found = re.search(r"(?:GLOBAL|class|function) ([\w.]+\.\w+)", text)
+    if found is None:
         return _damaged(path, error)
     return InputError(
         f"{path} holds more than weights; nothing of it was run",
