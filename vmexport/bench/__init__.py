@@ -1,1 +1,29 @@
-"""Costs on paper and measurements. Nothing is imported here: the parts need different extras."""
+"""Costs on paper, measurements, the doctor. Names are loaded on first use: the parts need different extras."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vmexport.bench.doctor import DoctorReport, examine
+    from vmexport.bench.flops import Cost, count
+    from vmexport.bench.measure import benchmark
+    from vmexport.bench.report import BenchmarkReport
+
+__all__ = ["BenchmarkReport", "Cost", "DoctorReport", "benchmark", "count", "examine"]
+
+_HOMES = {
+    "BenchmarkReport": "report",
+    "Cost": "flops",
+    "DoctorReport": "doctor",
+    "benchmark": "measure",
+    "count": "flops",
+    "examine": "doctor",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,90 @@
+"""`vmexport bench`: one model on every backend of this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vmexport.cli import options, render
+
+if TYPE_CHECKING:
+    from vmexport.bench.report import BackendResult, BenchmarkReport
+
+
+def bench(
+    model: options.Model = None,
+    frames: options.Frames = None,
+    size: options.Size = None,
+    classes: options.Classes = None,
+    batch: Annotated[int, typer.Option(min=1, help="Clips of one call.")] = 1,
+    runs: Annotated[
+        int | None, typer.Option(min=1, help="Timed calls of each backend.", show_default="as many as fit")
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Seconds of timing for each backend, unless --runs is given."),
+    ] = None,
+    threads: options.Threads = 0,
+    trust_pickle: options.TrustPickle = False,
+    as_json: options.Json = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Time PyTorch and ONNX Runtime on the same clips; exit code 6 where they do not agree on them.
+
+    Without MODEL: model.onnx or model.safetensors of this folder, or else a preset with random weights.
+    """
+    with render.progress("loading") as say:
+        from vmexport.bench.measure import benchmark
+
+        report = benchmark(
+            model,
+            batch=batch,
+            threads=threads,
+            progress=say,
+            **options.given(runs=runs, seconds=seconds),
+            **options.given(frames=frames, size=size, num_classes=classes, trust_pickle=trust_pickle),
+        )
+    if as_json:
+        render.as_json({"passed": report.passed, **render.plain(report)})
+    else:
+        _show(report)
+    report.require()
+
+
+def _show(report: BenchmarkReport) -> None:
+    """The table, with everything that the numbers depend on around it."""
+    machine = report.environment
+    shape = ", ".join(map(str, report.clip_shape))
+    render.table(
+        f"{report.model}: clips ({report.batch}, {shape}), {report.precision}, {report.threads} threads",
+        ("backend", "median ms", "p90", "p99", "clips/s", "GMAC/s", "peak memory", "max difference", "runs"),
+        [_row(result) for result in report.results],
+        caption=(
+            f"{machine.cpu}, {machine.cores} cores; {report.cost.linear_macs / 1e9:.3f} GMACs "
+            f"(all linear layers and convolutions; papers' figure {report.cost.paper_macs / 1e9:.3f}) "
+            f"and {report.cost.scan_flops / 1e9:.3f} GFLOPs of scans a call; peak memory is the process's, "
+            f"loading included"
+        ),
+    )
+    for result in report.results:
+        if result.reason:
+            render.text(f"{result.description}: {result.status}: {result.reason}")
+
+
+def _row(result: BackendResult) -> tuple[str, ...]:
+    """One backend; a row without numbers says why in their place."""
+    if result.latency is None:
+        return (result.description, result.status, "", "", "", "", "", "", "")
+    latency = result.latency
+    return (
+        result.description,
+        f"{latency.median_ms:.1f}",
+        f"{latency.p90_ms:.1f}",
+        f"{latency.p99_ms:.1f}",
+        f"{result.clips_per_s:.2f}",
+        f"{result.gmacs_per_s:.1f}",
+        render.mebibytes(result.peak_memory_bytes),
+        f"{result.agreement.max_abs:.1e}" if result.agreement else "reference",
+        str(latency.runs),
+    )

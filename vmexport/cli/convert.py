@@ -1,0 +1,69 @@
+"""`vmexport convert`: a foreign checkpoint to our safetensors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vmexport.cli import options, render
+
+
+def convert(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(metavar="CHECKPOINT", help="A .pth of VideoMamba or Vim, or a .safetensors file."),
+    ],
+    output: options.Output = Path("model.safetensors"),
+    labels: options.Labels = None,
+    frames: options.Frames = None,
+    cls_position: options.ClsPosition = None,
+    scale: options.Scale = None,
+    interpolate_time: options.InterpolateTime = False,
+    trust_pickle: options.TrustPickle = False,
+    as_json: options.Json = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Convert a checkpoint to model.safetensors, with all that is needed to use it in its metadata."""
+    names = None if labels is None else options.read_labels(labels)
+    with render.progress(f"reading {checkpoint}"):
+        from vmexport.model import load_checkpoint, save_checkpoint
+
+        model = load_checkpoint(
+            checkpoint,
+            **options.given(
+                frames=frames,
+                cls_position=cls_position,
+                scale=scale,
+                interpolate_time=interpolate_time,
+                trust_pickle=trust_pickle,
+            ),
+        )
+        if names is not None:
+            model.info = replace(model.info, labels=tuple(names))
+        written = save_checkpoint(model, output)
+    a = model.architecture
+    if as_json:
+        render.notes(model.notes)
+        render.as_json(
+            {
+                "path": written,
+                "size_bytes": written.stat().st_size,
+                "architecture": a,
+                "labels": len(model.info.labels),
+                "notes": list(model.notes),
+            }
+        )
+        return
+    render.facts(
+        "Converted",
+        {
+            "file": f"{written} ({render.mebibytes(written.stat().st_size)})",
+            "network": f"d={a.d_model}, {a.depth} blocks, {a.frames} frames of {a.size} pixels",
+            "classes": f"{a.num_classes}, labels {'known' if model.info.labels else 'unknown'}",
+            "class token": a.cls_position,
+            "notes": "; ".join(model.notes) or "none",
+        },
+    )

@@ -1,0 +1,118 @@
+"""The `vmexport` program: registers the commands and is the one place that catches errors."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from vmexport import __version__
+from vmexport.cli import bench, check, convert, doctor, info, models, onnx, predict, render
+from vmexport.errors import ExitCode, OutOfMemory, VmexportError
+
+EXPORTER_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
+"""Libraries that log their inner steps as warnings; heard only with -v."""
+
+_OUT_OF_MEMORY_WORDS = (
+    "out of memory",
+    "can't allocate memory",
+    "failed to allocate memory",
+    "bad allocation",
+    "std::bad_alloc",
+)
+
+
+class CatchingGroup(TyperGroup):
+    """The single catcher: every error of a command becomes one message and one exit code here."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command; errors leave as `typer.Exit` with the code of design.md section 6."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            render.note("interrupted; nothing half-written was left behind")
+            raise typer.Exit(ExitCode.INTERRUPTED) from error
+        except Exception as error:
+            if _belongs_to_typer(error):
+                raise
+            raise typer.Exit(_report(_translate(error))) from error
+
+
+def _belongs_to_typer(error: Exception) -> bool:
+    """Whether typer itself ends the program on this: its usage errors, Exit, Abort, a closed pipe."""
+    return isinstance(error, typer.Exit | typer.Abort | BrokenPipeError) or hasattr(error, "format_message")
+
+
+def _translate(error: Exception) -> Exception:
+    """Name memory exhaustion and missing packages as what they are, whichever library raised them."""
+    if isinstance(error, VmexportError):
+        return error
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY_WORDS):
+        return OutOfMemory(
+            "memory ran out",
+            str(error).strip().splitlines()[0] if str(error).strip() else "",
+            "use a smaller --batch, --frames or --size, or a machine with more memory",
+        )
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("vmexport"):
+        return render.missing_package(error.name)
+    return error
+
+
+def _report(error: Exception) -> ExitCode:
+    """Print the error and return its exit code; the traceback only with -vv."""
+    if render.verbosity() >= 2:
+        render.traceback(error)
+    if isinstance(error, VmexportError):
+        render.error(error)
+        return error.exit_code
+    render.bug(error)
+    return ExitCode.BUG
+
+
+app = typer.Typer(
+    name="vmexport",
+    cls=CatchingGroup,
+    help="Export VideoMamba to ONNX with a native selective scan, and prove that it still computes the same.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(value: bool) -> None:
+    """Print the version and leave."""
+    if value:
+        render.text(f"vmexport {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    for name in EXPORTER_LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+for _name, _command in (
+    ("doctor", doctor.doctor),
+    ("models", models.models),
+    ("convert", convert.convert),
+    ("info", info.info),
+    ("onnx", onnx.onnx),
+    ("check", check.check),
+    ("bench", bench.bench),
+    ("predict", predict.predict_command),
+):
+    app.command(_name)(_command)
+
+
+def run() -> None:
+    """Entry point of the `vmexport` program."""
+    app()

@@ -1,0 +1,95 @@
+"""`vmexport onnx`: export a model to a checked ONNX file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vmexport.cli import options, render
+
+if TYPE_CHECKING:
+    from vmexport.export.report import ExportReport
+
+
+def onnx(
+    model: options.Model = None,
+    output: options.Output = Path("model.onnx"),
+    frames: options.Frames = None,
+    size: options.Size = None,
+    classes: options.Classes = None,
+    batch: Annotated[str, typer.Option(help="One batch size, or min:opt:max such as 1:4:8.")] = "1",
+    fp16: Annotated[bool, typer.Option("--fp16", help="Half-precision weights and activations.")] = False,
+    opset: Annotated[int, typer.Option(help="Version of the default operator domain, 18 to 20.")] = 18,
+    check: Annotated[
+        bool, typer.Option(help="Compare the file with PyTorch; exit code 6 on failure.")
+    ] = True,
+    no_fallback: Annotated[
+        bool,
+        typer.Option("--no-fallback", help="No function bodies: the file then needs the operator library."),
+    ] = False,
+    labels: options.Labels = None,
+    interpolate_time: options.InterpolateTime = False,
+    trust_pickle: options.TrustPickle = False,
+    as_json: options.Json = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Export a model to ONNX and check it against PyTorch.
+
+    Without MODEL: model.safetensors of this folder, or else a preset with random weights.
+    """
+    names = None if labels is None else options.read_labels(labels)
+    with render.progress("loading PyTorch and the model") as say:
+        from vmexport.export.onnx import export_onnx
+        from vmexport.model import resolve_model
+
+        network, sentence = resolve_model(
+            model,
+            **options.given(
+                frames=frames,
+                size=size,
+                num_classes=classes,
+                interpolate_time=interpolate_time,
+                trust_pickle=trust_pickle,
+            ),
+        )
+        render.note(sentence)
+        if names is not None:
+            network.info = replace(network.info, labels=tuple(names))
+        report = export_onnx(
+            network,
+            output,
+            batch=batch,
+            precision="fp16" if fp16 else "fp32",
+            check=check,
+            fallback=not no_fallback,
+            opset=opset,
+            progress=say,
+        )
+    if as_json:
+        render.as_json(report)
+    else:
+        _show(report)
+
+
+def _show(report: ExportReport) -> None:
+    """The report as a table."""
+    values = {
+        "file": f"{report.path} ({render.mebibytes(report.size_bytes)})",
+        "precision": report.precision,
+        "batch": report.profile,
+        "opset": str(report.opset),
+        "nodes": ", ".join(f"{count} {name}" for name, count in list(report.nodes.items())[:6]),
+        "function bodies": ", ".join(report.functions) or "none: the file needs the operator library",
+        "parity with PyTorch": "not checked (--no-check)",
+        "time": f"{report.seconds:.1f} s",
+    }
+    if report.parity is not None:
+        worst = max(report.parity.batches, key=lambda batch: batch.max_abs)
+        batches = ", ".join(str(batch.batch) for batch in report.parity.batches)
+        values["parity with PyTorch"] = (
+            f"passed at batch {batches}: max difference {worst.max_abs:.2g}, cosine {worst.cosine:.7f}"
+        )
+    render.facts("Exported", values)

@@ -1,0 +1,100 @@
+"""Options that several commands share, declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vmexport.cli import render
+from vmexport.errors import InputError
+
+
+def _set_verbosity(level: int) -> int:
+    """Remember `-v` and `-vv` for the catcher and for logging."""
+    render.set_verbosity(level)
+    return level
+
+
+Model = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODEL]",
+        help="A file (.safetensors, .pth, .onnx) or a preset's name (see: vmexport models).",
+        show_default=False,
+    ),
+]
+RequiredModel = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="A file (.safetensors, .pth, .onnx) or a preset's name."),
+]
+Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
+Frames = Annotated[
+    int | None, typer.Option(min=1, help="Frames of one clip.", show_default="as in the model")
+]
+Size = Annotated[
+    int | None,
+    typer.Option(min=1, help="Height and width of a frame, pixels.", show_default="as in the model"),
+]
+Classes = Annotated[
+    int | None, typer.Option(min=1, help="Outputs of the head.", show_default="as in the model")
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(help="Text file with one class name a line, in class order.", show_default=False),
+]
+ClsPosition = Annotated[
+    str | None,
+    typer.Option(help="Where the class token stands: first, middle or none.", show_default="as in the model"),
+]
+Scale = Annotated[
+    float | None,
+    typer.Option(help="Factor on the sum of the directions (Vim: 0.5).", show_default="as in the model"),
+]
+InterpolateTime = Annotated[
+    bool,
+    typer.Option("--interpolate-time", help="Re-derive the temporal embedding for another --frames."),
+]
+TrustPickle = Annotated[
+    bool,
+    typer.Option(
+        "--trust-pickle", help="Load a .pth file that runs code. Only for files you wrote yourself."
+    ),
+]
+Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: every core.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        help="-v: log messages; -vv: tracebacks too.",
+        callback=_set_verbosity,
+        show_default=False,
+    ),
+]
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Those options that the user gave: the ones that are neither None nor False."""
+    return {name: value for name, value in values.items() if value is not None and value is not False}
+
+
+def read_labels(path: Path) -> Sequence[str]:
+    """Class names of a text file, one a line; empty lines at the end do not count.
+
+    Raises:
+        InputError: the file is missing or is not UTF-8 text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").rstrip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"cannot read the labels of {path}",
+            str(error),
+            "give a UTF-8 text file with one class name a line",
+        ) from error
+    return [line.strip() for line in lines]

@@ -1,0 +1,191 @@
+"""All printing: tables and JSON on stdout, notes, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from vmexport.errors import EnvironmentProblem, VmexportError
+
+EXTRA_OF_PACKAGE = {
+    "onnxruntime": "vmexport[cpu]",
+    "matplotlib": "vmexport[bench]",
+    "tensorrt": "vmexport[gpu]",
+}
+"""What to install for an optional package; all others are named themselves."""
+
+_state = {"verbosity": 0}
+
+
+def verbosity() -> int:
+    """How many `-v` were given."""
+    return _state["verbosity"]
+
+
+def set_verbosity(level: int) -> None:
+    """Set by the `-v` option: 1 shows log messages, 2 debug messages and tracebacks."""
+    _state["verbosity"] = level
+    if level:
+        logging.basicConfig(level=logging.DEBUG if level > 1 else logging.INFO)
+
+
+_NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?\s?[%MG]?(iB)?$")
+"""Cells that read as numbers: 1,569 or 3.2e-07 or 26.3 M or 410 MiB."""
+
+_ERR = Console(stderr=True, soft_wrap=True, highlight=False)
+WIDTH_WITHOUT_TERMINAL = 140
+"""Columns of a table in a file or a pipe, where nobody says how wide the paper is."""
+
+
+def _out() -> Console:
+    """Console on the current stdout."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
+
+
+def text(line: str) -> None:
+    """One plain line on stdout."""
+    _out().print(escape(line), soft_wrap=True)
+
+
+def note(line: str) -> None:
+    """One plain line on stderr."""
+    _ERR.print(escape(line))
+
+
+def notes(lines: Sequence[str]) -> None:
+    """Remarks of a model, one a line, on stderr."""
+    for line in lines:
+        note(f"note: {line}")
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> None:
+    """A table on stdout; columns after the first are aligned to the right when they hold numbers."""
+    result = Table(
+        title=escape(title), caption=escape(caption) or None, title_justify="left", caption_justify="left"
+    )
+    for index, column in enumerate(columns):
+        cells = [row[index] for row in rows]
+        numeric = index > 0 and any(cells) and all(_NUMBER.match(cell) for cell in cells if cell)
+        result.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        result.add_row(*(escape(cell) for cell in row))
+    _out().print(result)
+
+
+def facts(title: str, values: Mapping[str, str], caption: str = "") -> None:
+    """A table of names and values on stdout."""
+    result = Table(
+        title=escape(title), caption=escape(caption) or None, show_header=False, title_justify="left"
+    )
+    result.caption_justify = "left"
+    result.add_column("name", no_wrap=True)
+    result.add_column("value", overflow="fold")
+    for name, value in values.items():
+        result.add_row(escape(name), escape(value))
+    _out().print(result)
+
+
+def as_json(value: Any) -> None:
+    """The value as JSON on stdout; dataclasses become objects, numbers that are not finite become null."""
+    print(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, enums, paths and numpy scalars as what JSON can hold."""
+    if hasattr(value, "to_dict"):
+        return plain(value.to_dict())
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+@contextlib.contextmanager
+def progress(activity: str) -> Iterator[Callable[[str], None]]:
+    """Show on stderr what is being done: a spinner and the time on a terminal, one line a step elsewhere.
+
+    Yields:
+        a function that names the next step.
+    """
+    console = _ERR
+    if not console.is_terminal:
+        console.print(escape(activity))
+        yield lambda step: console.print(escape(step))
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(escape(activity), total=None)
+        yield lambda step: bar.update(task, description=escape(step))
+
+
+def error(problem: VmexportError) -> None:
+    """What happened in red, then why and the fix, on stderr."""
+    console = _ERR
+    console.print(f"[bold red]error:[/bold red] [red]{escape(problem.what)}[/red]")
+    if problem.why:
+        console.print(f"  why: {escape(problem.why)}")
+    if problem.fix:
+        console.print(f"  fix: {escape(problem.fix)}")
+
+
+def bug(problem: BaseException) -> None:
+    """An exception that nobody foresaw."""
+    error(
+        VmexportError(
+            f"this is a bug in vmexport: {type(problem).__name__}: {problem}",
+            "no command should end like this",
+            "run the command again with -vv and report the traceback",
+        )
+    )
+
+
+def traceback(problem: BaseException) -> None:
+    """The traceback of an exception, on stderr."""
+    import traceback as python_traceback
+
+    _ERR.print(escape("".join(python_traceback.format_exception(problem))))
+
+
+def missing_package(name: str) -> EnvironmentProblem:
+    """The error for a package that is not installed."""
+    root = name.split(".")[0]
+    return EnvironmentProblem(
+        f"the Python package {root} is not installed",
+        "this command needs it",
+        f"pip install '{EXTRA_OF_PACKAGE.get(root, root)}'",
+    )
+
+
+def count(value: float) -> str:
+    """A count with thousands separators."""
+    return f"{value:,.0f}"
+
+
+def mebibytes(size_bytes: float) -> str:
+    """A size in MiB."""
+    return f"{size_bytes / 2**20:,.0f} MiB"
