@@ -82,9 +82,7 @@ def test_bisect_names_the_block_with_the_fault(
     assert caught.value.exit_code == ExitCode.PARITY_FAILED
 
 
-@pytest.mark.parametrize(
-    ("weight", "stage"), [("embedding.class_row", "embedding"), ("head.weight", "head")]
-)
+@pytest.mark.parametrize(("weight", "stage"), [("embedding.class_row", "embedding"), ("head.weight", "head")])
 def test_bisect_looks_before_and_behind_the_blocks(
     weight: str, stage: str, folder: Path, tmp_path: Path
 ) -> None:

@@ -159,7 +159,10 @@ def test_wrong_options(values: dict[str, Any]) -> None:
 
 def test_without_onnxruntime_it_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(EnvironmentProblem, match=r"pip install 'vmexport\[cpu\]'"), open_runner(folder / "model.onnx"):
+    with (
+        pytest.raises(EnvironmentProblem, match=r"pip install 'vmexport\[cpu\]'"),
+        open_runner(folder / "model.onnx"),
+    ):
         pass
 
 

@@ -50,8 +50,8 @@ class ParityReport:
         if not bad.finite:
             return f"batch {bad.batch}: NaN or infinite logits"
         return (
-            f"batch {bad.batch}: difference {bad.max_abs:.3g}, relative {bad.max_rel:.3g} "
-            f"(at most {self.tolerance.relative:g}), cosine {bad.cosine:.7f} (at least {self.tolerance.cosine:g})"
+            f"batch {bad.batch}: difference {bad.max_abs:.3g}, relative {bad.max_rel:.3g} (limit "
+            f"{self.tolerance.relative:g}), cosine {bad.cosine:.7f} (limit {self.tolerance.cosine:g})"
         )
 
     def require(self) -> None:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
 from vmexport.config import ModelInfo
 from vmexport.errors import InputError, ShapeError, UsageError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, UsageError
-from vmexport.ops.native import library_path
+from vmexport.ops.loading import BUILD_FIX, library_path
 
 LIBRARY = "libvmexport_ort.so"
 LIBRARY_CHOICES = ("auto", "off", "require")
@@ -104,7 +104,7 @@ def _settings(runtime: Any, options: SessionOptions) -> tuple[Any, bool]:
         raise EnvironmentProblem(
             "the ONNX Runtime operator library is not built",
             f"{LIBRARY} lies in no folder of the vmexport package",
-            "make native   (or: pip install . in the source tree)",
+            BUILD_FIX,
         )
     if library is not None:
         try:
