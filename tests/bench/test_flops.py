@@ -1,4 +1,4 @@
-"""The known-answer table of the paper's sizes, exact to the printed digit, and the real module's agreement."""
+"""The known-answer table of the paper's sizes, exact to the printed digit, and the real module's count."""
 
 from __future__ import annotations
 

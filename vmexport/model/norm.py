@@ -12,8 +12,7 @@ class RMSNorm(nn.Module):
     """Root mean square norm, `x / sqrt(mean(x^2) + eps) * weight`, always computed in float32.
 
     It is spelled out in elementary operators on purpose: ONNX Runtime recognises this very pattern
-    (Pow, ReduceMean, Add, Sqrt, Div, Mul) and fuses it, with the residual addition before it, into one
-    kernel.
+    (Pow, ReduceMean, Add, Sqrt, Div, Mul) and fuses it into one kernel, SimplifiedLayerNormalization.
 
     Args:
         width: size `d` of the last axis.
