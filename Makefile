@@ -1,0 +1,57 @@
+# make demo   export, check, time and use a full-size VideoMamba on a video
+# make test   everything that continuous integration runs
+# Each sets up all that it needs: a virtual environment, the Python packages, the native libraries.
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+VIDEO ?=
+
+BIN := $(abspath $(VENV))/bin
+CPP := $(wildcard plugins/*/*.cpp plugins/*/*.h)
+CMAKE_FILES := $(wildcard plugins/CMakeLists.txt plugins/*/CMakeLists.txt plugins/cmake/*)
+CMAKE := PATH="$(BIN):$$PATH" cmake
+
+.PHONY: demo test lint native-test python-test build setup clean
+
+demo: build
+	@VMEXPORT=$(BIN)/vmexport PYTHON=$(BIN)/python VIDEO="$(VIDEO)" bash benchmarks/demo.sh
+
+test: lint native-test python-test
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run -Werror $(CPP)
+	$(BIN)/mypy
+
+# The kernels under AddressSanitizer and UndefinedBehaviorSanitizer.
+native-test: setup
+	$(CMAKE) -S plugins -B build/sanitize -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DVMEXPORT_SANITIZE=ON \
+	  -DVMEXPORT_BUILD_TESTS=ON -DVMEXPORT_ONNXRUNTIME=OFF
+	$(CMAKE) --build build/sanitize
+	PATH="$(BIN):$$PATH" ctest --test-dir build/sanitize --output-on-failure
+
+python-test: build
+	$(BIN)/pytest
+
+build: build/native/.built
+
+build/native/.built: $(CPP) $(CMAKE_FILES) $(wildcard models/*) | setup
+	$(CMAKE) -S plugins -B build/native -G Ninja -DCMAKE_BUILD_TYPE=Release
+	$(CMAKE) --build build/native
+	$(CMAKE) --install build/native --prefix $(CURDIR)
+	touch $@
+
+setup: $(VENV)/.ready
+
+# torch first and by itself, so that no other requirement chooses another build of it.
+$(VENV)/.ready: pyproject.toml
+	PYTHON="$(PYTHON)" bash plugins/cmake/make_venv.sh "$(VENV)"
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet "scikit-build-core>=0.10"
+	$(BIN)/python -m pip install --quiet --no-build-isolation -C wheel.cmake=false -e ".[cpu,dev]"
+	touch $@
+
+clean:
+	rm -rf build demo "$(VENV)" vmexport/_native/*.so vmexport/_models
