@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from onnx import TensorProto, helper
 from small import noise, small_architecture, small_model
 
-from vmexport.errors import InputError, UsageError
+from vmexport.errors import EnvironmentProblem, InputError, UsageError
 from vmexport.export import export_onnx
 from vmexport.export.metadata import read_info
 from vmexport.model import load_checkpoint
@@ -199,6 +200,18 @@ def test_refusals(arguments: dict[str, Any], error: type[Exception], words: str,
     with pytest.raises(error, match=words):
         export_onnx(small_model(), path, **arguments)
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder.onnx"]
+
+
+def test_a_check_that_nothing_here_can_run_is_refused_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmexport.export.request.library_path", lambda name: None)
+    with pytest.raises(EnvironmentProblem, match="--no-check"):
+        export_onnx(small_model(), tmp_path / "model.onnx", fallback=False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(EnvironmentProblem, match="pip install"):
+        export_onnx(small_model(), tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nan_weights_are_refused(tmp_path: Path) -> None:

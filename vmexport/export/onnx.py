@@ -2,51 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
-import torch
 
 from vmexport.config import BatchProfile, ModelInfo
-from vmexport.errors import InputError, UsageError
+from vmexport.errors import BuildError
 from vmexport.export.attach import attach_functions
 from vmexport.export.metadata import write_info
 from vmexport.export.report import ExportReport, parity_record
+from vmexport.export.request import DEFAULT_OPSET, Progress, Request, network_and_name
 from vmexport.export.tidy import tidy
 from vmexport.export.trace import trace
 from vmexport.export.verify import count_nodes, verify
 from vmexport.files import atomic_write
-from vmexport.model import VideoMamba, freeze, resolve_model
+from vmexport.model import VideoMamba, freeze
 from vmexport.runtime.onnx_runner import PARITY_ENTRY, OnnxRunner
 from vmexport.runtime.parity import ParityReport, compare_runners
 from vmexport.runtime.torch_runner import TorchRunner
 
-OPSETS = (18, 19, 20)
-"""Versions of the default domain that every runtime we serve reads."""
-
-DEFAULT_OPSET = 18
-PRECISIONS = ("fp32", "fp16")
-
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class _Request:
-    """A valid order to export."""
-
-    model: VideoMamba
-    source: str
-    path: Path
-    profile: BatchProfile
-    precision: str
-    check: bool
-    fallback: bool
-    opset: int
-    progress: Progress
+LARGEST_FILE_BYTES = 2**31 - 1
+"""Protobuf's limit; a file of ours is always one file."""
 
 
 def export_onnx(
@@ -86,7 +64,17 @@ def export_onnx(
         ParityError: the file is written and marked as failed in its metadata; runners refuse it.
     """
     started = time.perf_counter()
-    request = _request(model, Path(path), batch, precision, check, fallback, opset, progress)
+    request = Request(
+        *network_and_name(model),
+        Path(path),
+        BatchProfile.parse(batch),
+        precision=precision,
+        check=check,
+        fallback=fallback,
+        opset=opset,
+        progress=progress or (lambda _: None),
+    )
+    request.refuse()
     with atomic_write(request.path) as temporary:
         graph, report = _write(request, temporary)
     if report is not None:
@@ -104,7 +92,7 @@ def export_onnx(
     )
 
 
-def _write(request: _Request, temporary: Path) -> tuple[onnx.ModelProto, ParityReport | None]:
+def _write(request: Request, temporary: Path) -> tuple[onnx.ModelProto, ParityReport | None]:
     """Build the graph, save it, verify what was saved, compare, and save again with the record."""
     request.progress("tracing the network")
     frozen = freeze(request.model, request.precision)
@@ -113,6 +101,7 @@ def _write(request: _Request, temporary: Path) -> tuple[onnx.ModelProto, ParityR
     if request.fallback:
         request.progress("attaching the function bodies")
         attach_functions(graph)
+    _check_size(graph)
     info = replace(request.model.info, profile=request.profile, precision=request.precision)
     write_info(graph, _with_record(info, parity_record(None, "")))
     onnx.save(graph, str(temporary))
@@ -126,7 +115,18 @@ def _write(request: _Request, temporary: Path) -> tuple[onnx.ModelProto, ParityR
     return graph, report
 
 
-def _compare(request: _Request, temporary: Path) -> tuple[ParityReport, str]:
+def _check_size(graph: onnx.ModelProto) -> None:
+    """Refuse a graph that does not fit into one file."""
+    size = graph.ByteSize()
+    if size > LARGEST_FILE_BYTES:
+        raise BuildError(
+            "the model is too large for one ONNX file",
+            f"at most {LARGEST_FILE_BYTES} bytes, got {size}",
+            "export with --fp16, which halves it",
+        )
+
+
+def _compare(request: Request, temporary: Path) -> tuple[ParityReport, str]:
     """Run the saved file beside the float32 network."""
     with TorchRunner(request.model, request.source) as ours, OnnxRunner(temporary) as theirs:
         report = compare_runners(
@@ -138,74 +138,3 @@ def _compare(request: _Request, temporary: Path) -> tuple[ParityReport, str]:
 def _with_record(info: ModelInfo, record: str) -> ModelInfo:
     """The info with a parity record."""
     return replace(info, extra={**info.extra, PARITY_ENTRY: record})
-
-
-def _request(
-    model: VideoMamba | Path | str,
-    path: Path,
-    batch: int | str | BatchProfile,
-    precision: str,
-    check: bool,
-    fallback: bool,
-    opset: int,
-    progress: Progress | None,
-) -> _Request:
-    """Refuse everything that can be refused before any work."""
-    if opset not in OPSETS:
-        raise UsageError(
-            f"opset {opset} is not supported", f"expected one of {', '.join(map(str, OPSETS))}", "--opset 18"
-        )
-    if precision not in PRECISIONS:
-        raise UsageError(f"unknown precision {precision!r}", f"expected one of {', '.join(PRECISIONS)}")
-    profile = BatchProfile.parse(batch)
-    _check_target(path)
-    network, source = _network(model)
-    _check_finite(network, source)
-    return _Request(
-        model=network,
-        source=source,
-        path=path,
-        profile=profile,
-        precision=precision,
-        check=check,
-        fallback=fallback,
-        opset=opset,
-        progress=progress or (lambda _: None),
-    )
-
-
-def _check_target(path: Path) -> None:
-    """Refuse a place where no file can be written, before minutes of work."""
-    if path.suffix.lower() != ".onnx":
-        raise UsageError(
-            f"cannot write {path}", "an ONNX file ends in .onnx", f"-o {path.with_suffix('.onnx')}"
-        )
-    if path.is_dir():
-        raise InputError(f"cannot write {path}", "it is a folder", "name a file: -o model.onnx")
-    if not path.parent.is_dir():
-        raise InputError(
-            f"cannot write {path}", f"the folder {path.parent} does not exist", f"mkdir -p {path.parent}"
-        )
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(
-            f"cannot write {path}", "no permission to write there", "choose another place with -o"
-        )
-
-
-def _network(model: VideoMamba | Path | str) -> tuple[VideoMamba, str]:
-    """The network and its name in messages."""
-    if isinstance(model, VideoMamba):
-        return model, "the network"
-    network, _ = resolve_model(model)
-    return network, str(model)
-
-
-def _check_finite(model: VideoMamba, source: str) -> None:
-    """Refuse weights that hold NaN or infinity."""
-    for name, value in model.state_dict().items():
-        if not torch.isfinite(value).all():
-            raise InputError(
-                f"the weights of {source} are damaged",
-                f"{name} holds NaN or infinity",
-                "use another checkpoint; this one comes from a diverged training run",
-            )

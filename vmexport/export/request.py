@@ -1,0 +1,122 @@
+"""An order to export, and everything that can be refused before any work is done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from vmexport.config import BatchProfile
+from vmexport.errors import EnvironmentProblem, InputError, UsageError
+from vmexport.model import VideoMamba, resolve_model
+from vmexport.ops.loading import BUILD_FIX, library_path
+from vmexport.runtime.session import LIBRARY, import_onnxruntime
+
+OPSETS = (18, 19, 20)
+"""Versions of the default domain that every runtime we serve reads."""
+
+DEFAULT_OPSET = 18
+PRECISIONS = ("fp32", "fp16")
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `export_onnx` was asked for.
+
+    Attributes:
+        model: the network.
+        source: its name in messages.
+        path: the file to write.
+        profile: batches to serve.
+        precision: one of `PRECISIONS`.
+        check: whether to compare the file with the network.
+        fallback: whether to attach the function bodies.
+        opset: one of `OPSETS`.
+        progress: told a few words at the start of each step.
+    """
+
+    model: VideoMamba
+    source: str
+    path: Path
+    profile: BatchProfile
+    precision: str
+    check: bool
+    fallback: bool
+    opset: int
+    progress: Progress
+
+    def refuse(self) -> None:
+        """Refuse what cannot be exported.
+
+        Raises:
+            UsageError: an option out of range, or a path without the suffix .onnx.
+            InputError: no file can be written at the path, or a weight is NaN or infinite.
+            EnvironmentProblem: the check needs onnxruntime, or the operator library, and it is missing.
+        """
+        if self.opset not in OPSETS:
+            known = ", ".join(map(str, OPSETS))
+            raise UsageError(f"opset {self.opset} is not supported", f"expected one of {known}", "--opset 18")
+        if self.precision not in PRECISIONS:
+            known = ", ".join(PRECISIONS)
+            raise UsageError(f"unknown precision {self.precision!r}", f"expected one of {known}")
+        if self.check:
+            _check_runtime(self.fallback)
+        _check_target(self.path)
+        _check_finite(self.model, self.source)
+
+
+def network_and_name(model: VideoMamba | Path | str) -> tuple[VideoMamba, str]:
+    """The network and its name in messages.
+
+    Raises:
+        InputError: no such checkpoint or preset, or a damaged one.
+    """
+    if isinstance(model, VideoMamba):
+        return model, "the network"
+    network, _ = resolve_model(model)
+    return network, str(model)
+
+
+def _check_runtime(fallback: bool) -> None:
+    """Refuse a check that nothing here can run."""
+    import_onnxruntime()
+    if not fallback and library_path(LIBRARY) is None:
+        raise EnvironmentProblem(
+            "cannot check a file without function bodies",
+            f"it runs on the operator library only, and {LIBRARY} is not built",
+            f"{BUILD_FIX}   or export with --no-check",
+        )
+
+
+def _check_target(path: Path) -> None:
+    """Refuse a place where no file can be written, before minutes of work."""
+    if path.suffix.lower() != ".onnx":
+        raise UsageError(
+            f"cannot write {path}", "an ONNX file ends in .onnx", f"-o {path.with_suffix('.onnx')}"
+        )
+    if path.is_dir():
+        raise InputError(f"cannot write {path}", "it is a folder", "name a file: -o model.onnx")
+    if not path.parent.is_dir():
+        raise InputError(
+            f"cannot write {path}", f"the folder {path.parent} does not exist", f"mkdir -p {path.parent}"
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(
+            f"cannot write {path}", "no permission to write there", "choose another place with -o"
+        )
+
+
+def _check_finite(model: VideoMamba, source: str) -> None:
+    """Refuse weights that hold NaN or infinity."""
+    for name, value in model.state_dict().items():
+        if not torch.isfinite(value).all():
+            raise InputError(
+                f"the weights of {source} are damaged",
+                f"{name} holds NaN or infinity",
+                "use another checkpoint; this one comes from a diverged training run",
+            )
