@@ -44,6 +44,7 @@ def wrap(state: State, how: str) -> dict[str, Any]:
         "state_dict and prefix": {"state_dict": prefixed, **training},
         "compiled and parallel": {"model": {"_orig_mod." + name: t for name, t in prefixed.items()}},
         "deepspeed": {"module": state, **training},
+        "inside a training module": {"state_dict": {"net.encoder." + name: t for name, t in state.items()}},
         "average only": {"model_ema": state, **training},
         "training state": {
             "model": state,
@@ -58,7 +59,8 @@ def wrap(state: State, how: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "how",
     ["bare", "model", "state_dict", "module prefix", "model prefix", "state_dict and prefix",
-     "compiled and parallel", "deepspeed", "average only", "training state"],
+     "compiled and parallel", "deepspeed",
+     "inside a training module", "average only", "training state"],
 )  # fmt: skip
 def test_wrapped(tmp_path: Path, how: str) -> None:
     state = random_state()

@@ -43,6 +43,8 @@ class Embedding(nn.Module):
             token.
     """
 
+    sinusoid: Tensor
+
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         a = self.architecture = architecture
@@ -58,6 +60,8 @@ class Embedding(nn.Module):
                 torch.empty(1, self.class_entries + a.tokens_per_frame, a.d_model)
             )
             self.position_time = nn.Parameter(torch.empty(1, a.grid[0], a.d_model))
+        elif a.position == "sinusoidal":
+            self.register_buffer("sinusoid", sinusoid(a.patches, a.d_model), persistent=False)
 
     def patch_positions(self) -> Tensor | None:
         """What is added to the patch tokens, `(1, n_t * n_h * n_w, d)`, or None where nothing is."""
@@ -68,7 +72,7 @@ class Embedding(nn.Module):
             space = self.position_space[:, self.class_entries :].unsqueeze(1)  # (1, 1, n_h n_w, d)
             return (space + self.position_time.unsqueeze(2)).flatten(1, 2)
         if a.position == "sinusoidal":
-            return sinusoid(a.patches, a.d_model).to(self.patch.weight.device)
+            return self.sinusoid
         return None
 
     def class_row(self) -> Tensor:

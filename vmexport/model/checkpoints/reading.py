@@ -15,14 +15,12 @@ from torch import Tensor
 
 from vmexport.errors import InputError
 
-WRAPPERS = ("model", "state_dict", "model_state_dict", "module", "model_ema")
+WRAPPERS = ("model", "state_dict", "model_state_dict", "module", "model_ema", "state_dict_ema")
 """Keys under which training scripts store the weights among other state, in order of preference."""
 
-PREFIXES = ("module.", "model.", "_orig_mod.", "backbone.")
-"""Prefixes that wrappers (data parallel, torch.compile) put before every key."""
-
 LANDMARKS = ("patch_embed.proj.weight", "embedding.patch.weight")
-"""A key of a foreign checkpoint and one of ours, by which the weights are told from other dictionaries."""
+"""A key of a foreign checkpoint and one of ours, by which the weights are told from other dictionaries; what
+stands before it is the prefix of a wrapper (data parallel, torch.compile, a training module)."""
 
 
 @dataclass(frozen=True)
@@ -134,19 +132,15 @@ def _damaged(path: Path, error: Exception) -> InputError:
 
 
 def _unwrap(content: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:
-    """Find the weights among training state and strip prefixes that all landmarks carry."""
-    seen = 0
-    while seen < 4:
-        tensors = {
-            key: value for key, value in content.items() if isinstance(key, str) and torch.is_tensor(value)
-        }
-        stripped = _strip(tensors)
-        if any(landmark in stripped for landmark in LANDMARKS):
+    """Find the weights among training state, however deep, and take the wrappers' prefix off."""
+    inner: Any = content
+    while isinstance(inner, Mapping):
+        content = inner
+        tensors = {key: value for key, value in content.items() if torch.is_tensor(value)}
+        stripped = _strip({key: value for key, value in tensors.items() if isinstance(key, str)})
+        if stripped is not None:
             return stripped
         inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
-        if inner is None:
-            break
-        content, seen = inner, seen + 1
     names = ", ".join(str(key) for key in list(content)[:6]) or "nothing"
     raise InputError(
         f"{path} is not a VideoMamba or Vim checkpoint",
@@ -155,16 +149,14 @@ def _unwrap(content: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:
     )
 
 
-def _strip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Remove known prefixes until a landmark shows; keys without the prefix stay as they are."""
-    for _ in range(4):
-        if not tensors or any(landmark in tensors for landmark in LANDMARKS):
-            break
-        prefix = next((p for p in PREFIXES if all(key.startswith(p) for key in tensors)), None)
-        if prefix is None:
-            break
-        tensors = {key[len(prefix) :]: value for key, value in tensors.items()}
-    return dict(tensors)
+def _strip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """Take off what stands before a landmark; keys without that prefix stay. None where no landmark is."""
+    for landmark in LANDMARKS:
+        found = sorted((key for key in tensors if key == landmark or key.endswith("." + landmark)), key=len)
+        if found:
+            prefix = found[0][: -len(landmark)]
+            return {key.removeprefix(prefix): value for key, value in tensors.items()}
+    return None
 
 
 def _model_name(content: Mapping[Any, Any]) -> str:
