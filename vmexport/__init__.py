@@ -1,0 +1,58 @@
+"""Export VideoMamba to ONNX and TensorRT with a native selective scan, proven to compute the same function.
+
+Every public name is loaded on first use, so that `import vmexport` needs neither torch nor ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vmexport import ops
+    from vmexport.bench.measure import benchmark
+    from vmexport.check import check_parity
+    from vmexport.export import export_onnx
+    from vmexport.model import create_model, load_checkpoint
+    from vmexport.runtime import open_runner
+    from vmexport.runtime.predict import predict
+
+__all__ = [
+    "__version__",
+    "benchmark",
+    "check_parity",
+    "create_model",
+    "export_onnx",
+    "load_checkpoint",
+    "open_runner",
+    "ops",
+    "predict",
+]
+
+_HOMES = {
+    "benchmark": "vmexport.bench.measure",
+    "check_parity": "vmexport.check",
+    "create_model": "vmexport.model",
+    "export_onnx": "vmexport.export",
+    "load_checkpoint": "vmexport.model",
+    "open_runner": "vmexport.runtime",
+    "predict": "vmexport.runtime.predict",
+}
+
+try:
+    __version__ = version("vmexport")
+except PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "0.0.0+source"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ops":
+        return importlib.import_module("vmexport.ops")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vmexport' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,76 @@
+"""The operators' arguments in torch: their schema, and checks for paths that never reach the core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from vmexport.ops.reference import compute_dtype, scan_shapes
+from vmexport.ops.validate import check_limits, check_order, conv_sizes, refuse, scan_sizes
+
+SCAN_ARGUMENTS = (
+    "Tensor u, Tensor delta, Tensor A, Tensor BC, Tensor? D, Tensor? delta_bias, Tensor? z, "
+    "int[] directions, SymInt tokens_per_frame, SymInt class_token, float scale, bool delta_softplus"
+)
+CONV_ARGUMENTS = (
+    "Tensor x, Tensor weight, Tensor? bias, int[] directions, SymInt tokens_per_frame, SymInt class_token"
+)
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
+
+def check_scan(
+    u: Tensor, delta: Tensor, A: Tensor, BC: Tensor,
+    D: Tensor | None, delta_bias: Tensor | None, z: Tensor | None,
+    directions: Sequence[int], tokens_per_frame: int, class_token: int,
+) -> None:  # fmt: skip
+    """Hold all arguments of the scan against its contract (`vmexport.ops.schema`).
+
+    Raises:
+        ShapeError: a shape, dtype or attribute does not fit.
+    """
+    sizes = scan_sizes(scan_shapes(u, delta, A, BC, D, delta_bias, z), len(directions))
+    check_limits("selective_scan", sizes)
+    check_order("selective_scan", directions, tokens_per_frame, class_token, sizes.length)
+    same = {"u": u, "delta": delta, "BC": BC, "z": z}
+    _check_dtypes("selective_scan", same, {"A": A, "D": D, "delta_bias": delta_bias}, u)
+
+
+def check_conv(
+    x: Tensor, weight: Tensor, bias: Tensor | None,
+    directions: Sequence[int], tokens_per_frame: int, class_token: int,
+) -> None:  # fmt: skip
+    """Hold all arguments of the convolution against its contract.
+
+    Raises:
+        ShapeError: a shape, dtype or attribute does not fit.
+    """
+    shapes = {"x": x.shape, "weight": weight.shape, "bias": None if bias is None else bias.shape}
+    sizes = conv_sizes(shapes, len(directions))
+    check_limits("causal_conv1d", sizes)
+    check_order("causal_conv1d", directions, tokens_per_frame, class_token, sizes.length)
+    _check_dtypes("causal_conv1d", {"x": x}, {"weight": weight, "bias": bias}, x)
+
+
+def _check_dtypes(
+    operator: str, same: Mapping[str, Tensor | None], parameters: Mapping[str, Tensor | None], first: Tensor
+) -> None:
+    """Activations share the first tensor's dtype; parameters are float32, or float64 beside float64."""
+    for name, tensor in same.items():
+        if tensor is None:
+            continue
+        if tensor.dtype not in DTYPES:
+            refuse(operator, name, f"dtype {', '.join(map(_name, DTYPES))}", _name(tensor.dtype))
+        if tensor.dtype != first.dtype:
+            refuse(operator, name, f"dtype {_name(first.dtype)} like the first tensor", _name(tensor.dtype))
+    wanted = compute_dtype(first)
+    for name, tensor in parameters.items():
+        if tensor is not None and tensor.dtype != wanted:
+            refuse(operator, name, f"dtype {_name(wanted)}", _name(tensor.dtype))
+
+
+def _name(dtype: torch.dtype) -> str:
+    """`float16` rather than `torch.float16`: the same words as from the native core."""
+    return str(dtype).removeprefix("torch.")
