@@ -72,20 +72,24 @@ struct ShapeInfo {
   }
 };
 
-// Axes of a value while a model is loaded: a size, or -1 and a name (empty where it is unknown).
+// Type and axes of a value while a model is loaded; an axis is a size, or -1 and a name (empty: unknown).
 struct Axes {
+  ONNXTensorElementDataType type = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
   size_t rank = 0;
   int64_t sizes[kInferRank + 1] = {};
   const char* names[kInferRank + 1] = {};
 };
 
-// Rank 0 where nothing is known about the shape.
-OrtStatus* read_axes(const ShapeInfo& shape, Axes* axes) noexcept {
+// Rank 0 where nothing is known about the shape. The context owns what it lends here, names included.
+OrtStatus* read_axes(const OrtApi& api, const OrtShapeInferContext* context, size_t input, Axes* axes) noexcept {
+  OrtTensorTypeAndShapeInfo* info = nullptr;
   size_t rank = 0;
-  VMEXPORT_ORT_TRY(shape.api.GetDimensionsCount(shape.info, &rank));
+  VMEXPORT_ORT_TRY(api.ShapeInferContext_GetInputTypeShape(context, input, &info));
+  VMEXPORT_ORT_TRY(api.GetTensorElementType(info, &axes->type));
+  VMEXPORT_ORT_TRY(api.GetDimensionsCount(info, &rank));
   if (rank > kInferRank) return nullptr;
-  VMEXPORT_ORT_TRY(shape.api.GetDimensions(shape.info, axes->sizes, rank));
-  VMEXPORT_ORT_TRY(shape.api.GetSymbolicDimensions(shape.info, axes->names, rank));
+  VMEXPORT_ORT_TRY(api.GetDimensions(info, axes->sizes, rank));
+  VMEXPORT_ORT_TRY(api.GetSymbolicDimensions(info, axes->names, rank));
   axes->rank = rank;
   return nullptr;
 }
@@ -94,6 +98,7 @@ OrtStatus* write_axes(const OrtApi& api, OrtShapeInferContext* context, Axes* ax
   if (axes->rank == 0) return nullptr;
   ShapeInfo output(api);
   VMEXPORT_ORT_TRY(api.CreateTensorTypeAndShapeInfo(&output.info));
+  VMEXPORT_ORT_TRY(api.SetTensorElementType(output.info, axes->type));
   VMEXPORT_ORT_TRY(api.SetDimensions(output.info, axes->sizes, axes->rank));
   VMEXPORT_ORT_TRY(api.SetSymbolicDimensions(output.info, axes->names, axes->rank));
   return api.ShapeInferContext_SetOutputTypeShape(context, 0, output.info);
@@ -157,22 +162,18 @@ OrtStatus* make_output(const OrtApi& api, OrtKernelContext* context, const int64
 }
 
 OrtStatus* infer_same_shape(const OrtApi& api, OrtShapeInferContext* context, size_t input) noexcept {
-  ShapeInfo shape(api);
   Axes axes;
-  VMEXPORT_ORT_TRY(api.ShapeInferContext_GetInputTypeShape(context, input, &shape.info));
-  VMEXPORT_ORT_TRY(read_axes(shape, &axes));
+  VMEXPORT_ORT_TRY(read_axes(api, context, input, &axes));
   return write_axes(api, context, &axes);
 }
 
 OrtStatus* infer_prepended_shape(const OrtApi& api, OrtShapeInferContext* context, size_t input,
                                  size_t leading) noexcept {
-  ShapeInfo shape(api), leading_shape(api);
   Axes axes, leading_axes, output;
-  VMEXPORT_ORT_TRY(api.ShapeInferContext_GetInputTypeShape(context, input, &shape.info));
-  VMEXPORT_ORT_TRY(api.ShapeInferContext_GetInputTypeShape(context, leading, &leading_shape.info));
-  VMEXPORT_ORT_TRY(read_axes(shape, &axes));
-  VMEXPORT_ORT_TRY(read_axes(leading_shape, &leading_axes));
+  VMEXPORT_ORT_TRY(read_axes(api, context, input, &axes));
+  VMEXPORT_ORT_TRY(read_axes(api, context, leading, &leading_axes));
   if (axes.rank == 0 || leading_axes.rank == 0) return nullptr;
+  output.type = axes.type;
   output.rank = axes.rank + 1;
   output.sizes[0] = leading_axes.sizes[0];
   output.names[0] = leading_axes.names[0];

@@ -33,9 +33,9 @@ OrtStatus* read_inputs(const OrtApi& api, const OrtKernelContext* context, const
 OrtStatus* make_output(const OrtApi& api, OrtKernelContext* context, const int64_t* dims, size_t rank,
                        void** data) noexcept;
 
-// Shape inference: output 0 has the shape of an input.
+// Shape inference: output 0 has the type and shape of an input.
 OrtStatus* infer_same_shape(const OrtApi& api, OrtShapeInferContext* context, size_t input) noexcept;
-// Shape inference: output 0 has the shape of an input with the first axis of another put in front.
+// Shape inference: output 0 has the type and shape of an input with the first axis of another put in front.
 OrtStatus* infer_prepended_shape(const OrtApi& api, OrtShapeInferContext* context, size_t input,
                                  size_t leading) noexcept;
 

@@ -1,0 +1,1 @@
+"""Bodies of standard operators for our two operators, one module an operator."""

@@ -1,0 +1,86 @@
+"""Writes the nodes of an ONNX function or of a loop body, one call a node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+LAST = np.iinfo(np.int64).min
+"""`ends` of a backward Slice that includes element 0."""
+
+
+class Writer:
+    """Collects nodes; every method returns the name of the value that it makes.
+
+    Args:
+        prefix: start of all names, so that a loop body does not hide names of the graph around it.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self._prefix = prefix
+        self._constants: dict[tuple[str, bytes, tuple[int, ...]], str] = {}
+        self._count = 0
+
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """A node of the default domain with one output."""
+        return self.ops(kind, *inputs, outputs=1, **attributes)[0]
+
+    def ops(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
+        """A node of the default domain with several outputs."""
+        names = [self.name(kind.lower()) for _ in range(outputs)]
+        self.nodes.append(helper.make_node(kind, inputs, names, name=names[0], **attributes))
+        return names
+
+    def name(self, stem: str) -> str:
+        """A name that this writer has not given yet."""
+        self._count += 1
+        return f"{self._prefix}{stem}_{self._count}"
+
+    def ints(self, *values: int) -> str:
+        """A one-dimensional int64 constant."""
+        return self._constant(np.array(values, np.int64))
+
+    def int_scalar(self, value: int) -> str:
+        """A zero-dimensional int64 constant."""
+        return self._constant(np.array(value, np.int64))
+
+    def float_scalar(self, value: float) -> str:
+        """A zero-dimensional float32 constant."""
+        return self._constant(np.array(value, np.float32))
+
+    def reverse(self, value: str, axis: int) -> str:
+        """`value` backwards along an axis."""
+        return self.op("Slice", value, self.ints(-1), self.ints(LAST), self.ints(axis), self.ints(-1))
+
+    def shape(self, value: str, axis: int) -> str:
+        """Size of one axis, a vector of one int64."""
+        return self.op("Shape", value, start=axis, end=axis + 1)
+
+    def reshape(self, value: str, *sizes: str | int) -> str:
+        """`value` in another shape; sizes are ints, or values that are vectors of one int64."""
+        parts = [self.ints(size) if isinstance(size, int) else size for size in sizes]
+        return self.op("Reshape", value, self.op("Concat", *parts, axis=0), allowzero=1)
+
+    def silu(self, value: str) -> str:
+        """`value * sigmoid(value)`."""
+        return self.op("Mul", value, self.op("Sigmoid", value))
+
+    def to_float(self, value: str) -> str:
+        """`value` as float32."""
+        return self.op("Cast", value, to=onnx.TensorProto.FLOAT)
+
+    def emit(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> None:
+        """A node whose output has a given name, an output of the function."""
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+
+    def _constant(self, value: NDArray[Any]) -> str:
+        key = (value.dtype.str, value.tobytes(), value.shape)
+        if key not in self._constants:
+            self._constants[key] = self.op("Constant", value=numpy_helper.from_array(value))
+        return self._constants[key]
