@@ -7,37 +7,14 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vmexport.errors import BuildError, EnvironmentProblem, OutOfMemory, ShapeError
 from vmexport.ops import abi
+from vmexport.ops.buffer import Buffer, check_layout, shapes
 from vmexport.ops.loading import BUILD_FIX, SCAN_LIBRARY, library_path
-from vmexport.ops.validate import Sizes, check_directions, conv_sizes, refuse, scan_sizes
+from vmexport.ops.validate import Sizes, check_directions, conv_sizes, scan_sizes
 
 __all__ = ["Buffer", "NativeLibrary", "library_path", "load_native"]
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """Memory of a tensor that somebody else keeps alive.
-
-    Attributes:
-        address: of the first element, in bytes.
-        dtype: name of the element type, such as `float32`.
-        shape: sizes of the axes.
-        strides: of the axes, in elements.
-    """
-
-    address: int
-    dtype: str
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    @classmethod
-    def of_numpy(cls, array: Any) -> Buffer:
-        """The memory of a NumPy array, which must outlive the buffer (bfloat16: ml_dtypes' type)."""
-        strides = tuple(step // array.itemsize for step in array.strides)
-        return cls(array.ctypes.data, array.dtype.name, array.shape, strides)
 
 
 @dataclass(frozen=True)
@@ -144,8 +121,8 @@ class NativeLibrary:
         named = {"u": u, "delta": delta, "A": A, "BC": BC, "D": D, "delta_bias": delta_bias, "z": z, "y": y,
                  "last_state": last_state}  # fmt: skip
         operator = "selective_scan"
-        sizes = scan_sizes(_shapes(named), len(order.directions))
-        _check_layout(operator, named, parameters=("A", "D", "delta_bias", "last_state"))
+        sizes = scan_sizes(shapes(named), len(order.directions))
+        check_layout(operator, named, parameters=("A", "D", "delta_bias", "last_state"))
         params = abi.ScanParams(
             struct_size=ctypes.sizeof(abi.ScanParams),
             dtype=abi.DTYPES[u.dtype],
@@ -175,8 +152,8 @@ class NativeLibrary:
         """
         named = {"x": x, "weight": weight, "bias": bias, "u": u}
         operator = "causal_conv1d"
-        sizes = conv_sizes(_shapes(named), len(order.directions))
-        _check_layout(operator, named, parameters=("weight", "bias"))
+        sizes = conv_sizes(shapes(named), len(order.directions))
+        check_layout(operator, named, parameters=("weight", "bias"))
         params = abi.ConvParams(
             struct_size=ctypes.sizeof(abi.ConvParams),
             dtype=abi.DTYPES[x.dtype],
@@ -213,43 +190,6 @@ def load_native() -> NativeLibrary:
             "the native kernels are not here", f"no {SCAN_LIBRARY} in the package's _native folder", BUILD_FIX
         )
     return NativeLibrary(path)
-
-
-def _shapes(named: dict[str, Buffer | None]) -> dict[str, tuple[int, ...] | None]:
-    """Shapes by tensor name, as `validate` reads them."""
-    return {name: None if buffer is None else buffer.shape for name, buffer in named.items()}
-
-
-def _check_layout(operator: str, named: dict[str, Buffer | None], parameters: Sequence[str]) -> None:
-    """What the core cannot see: dtypes, and the strides that its struct has no field for."""
-    dtype = next(buffer.dtype for buffer in named.values() if buffer is not None)
-    for name, buffer in named.items():
-        if buffer is None:
-            continue
-        if name in parameters:
-            if buffer.dtype != "float32":
-                refuse(operator, name, "dtype float32", buffer.dtype)
-            if not _contiguous(buffer):
-                refuse(operator, name, "a contiguous tensor", f"strides {buffer.strides} for {buffer.shape}")
-            continue
-        if buffer.dtype not in abi.DTYPES:
-            refuse(operator, name, f"dtype {', '.join(abi.DTYPES)}", buffer.dtype)
-        if buffer.dtype != dtype:
-            refuse(operator, name, f"dtype {dtype} like the first tensor", buffer.dtype)
-        if buffer.strides[-1] != 1 and buffer.shape[-1] > 1:
-            refuse(operator, name, "a channel stride of 1 element", buffer.strides[-1])
-
-
-def _contiguous(buffer: Buffer) -> bool:
-    """Whether the elements lie in row-major order without gaps; axes of one element may have any stride."""
-    step = 1
-    for size, stride in zip(reversed(buffer.shape), reversed(buffer.strides), strict=True):
-        if size == 0:
-            return True
-        if size > 1 and stride != step:
-            return False
-        step *= size
-    return True
 
 
 def _fill(

@@ -11,12 +11,12 @@ SELECTIVE_SCAN = "SelectiveScan"
 CAUSAL_CONV1D = "CausalConv1d"
 
 SCAN_INPUTS = ("u", "delta", "A", "BC", "D", "delta_bias", "z")
-"""Inputs of `vmexport::SelectiveScan`: u, delta (S,B,L,D) T; A (S,D,N) f32; BC (S,B,L,2N) T; D, delta_bias (S,D)
-f32; z (B,L,D) T. Output y (B,L,D) T."""
+"""Inputs of `vmexport::SelectiveScan`: u, delta (S,B,L,D) T; A (S,D,N) f32; BC (S,B,L,2N) T; D, delta_bias
+(S,D) f32; z (B,L,D) T. Output y (B,L,D) T."""
 
 CONV_INPUTS = ("x", "weight", "bias")
-"""Inputs of `vmexport::CausalConv1d`: x (B,L,D) T; weight (S,D,K) f32; bias (S,D) f32. Output u (S,B,L,D) T, after
-SiLU, in natural token order."""
+"""Inputs of `vmexport::CausalConv1d`: x (B,L,D) T; weight (S,D,K) f32; bias (S,D) f32. Output u (S,B,L,D) T,
+after SiLU, in natural token order."""
 
 ATTRIBUTES = ("directions", "tokens_per_frame", "class_token")
 """Attributes of both operators; the scan has `scale` (float) besides."""
@@ -27,7 +27,7 @@ MAX_TAPS = 8
 
 
 class ScanOrder(IntEnum):
-    """Order in which a direction visits the tokens (paper section 4.4); the values are the ONNX attribute's."""
+    """Order in which a direction visits the tokens (paper section 4.4); values as in the ONNX attribute."""
 
     FORWARD = 0
     SPATIOTEMPORAL = 1

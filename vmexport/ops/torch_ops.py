@@ -6,14 +6,16 @@ library is reached through its C ABI, so that nothing here depends on torch's ow
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from vmexport.ops import gradients
+from vmexport.ops.buffer import Buffer
 from vmexport.ops.loading import SCAN_LIBRARY, library_path
-from vmexport.ops.native import Buffer, NativeLibrary, Order, load_native
+from vmexport.ops.native import NativeLibrary, Order, load_native
 from vmexport.ops.reference import causal_conv1d_reference, compute_dtype, selective_scan_reference
 from vmexport.ops.torch_checks import CONV_ARGUMENTS, SCAN_ARGUMENTS, check_conv, check_scan
 
@@ -122,13 +124,17 @@ def _conv_fake(
 
 
 def _native_for(tensor: Tensor) -> NativeLibrary | None:
-    """The native kernels, or None where the reference must do: nothing was built, or the dtype is float64.
+    """The native kernels, or None where the reference must do: nothing was built, or the dtype is float64."""
+    return None if tensor.dtype == torch.float64 else _native()
+
+
+@functools.cache
+def _native() -> NativeLibrary | None:
+    """The native kernels where they were built.
 
     A library that is there but must not be loaded raises: to fall back silently would hide it for ever.
     """
-    if tensor.dtype == torch.float64 or library_path(SCAN_LIBRARY) is None:
-        return None
-    return load_native()
+    return None if library_path(SCAN_LIBRARY) is None else load_native()
 
 
 def _rows(tensor: Tensor) -> Tensor:
