@@ -235,6 +235,7 @@ def test_image_to_video(tmp_path: Path) -> None:
     model = load_checkpoint(path, frames=8, tubelet=2, cls_position="first")
     assert model.architecture.grid == (4, 3, 3)
     assert (model.architecture.cls_position, model.architecture.scale) == ("first", 0.5)
+    assert "the class token was moved from middle to first" in model.notes
     table, image = model.embedding.position.data[0], state["pos_embed"][0]
     assert torch.equal(table[0], image[4])  # the class token's entry stands in the middle of Vim's table
     patches = torch.cat((image[:4], image[5:]))

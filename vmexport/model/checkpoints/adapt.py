@@ -74,6 +74,8 @@ def adapt(
             f"missing key cls_token for cls_position={target.cls_position!r}",
             "use cls_position=none",
         )
+    elif source.cls_position != target.cls_position:
+        notes.append(f"the class token was moved from {source.cls_position} to {target.cls_position}")
     positions = {name: adapted.pop(name) for name in list(adapted) if name.startswith("embedding.position")}
     adapted.update(_adapt_positions(positions, source, target, changes, notes))
     if "head.weight" not in adapted or source.num_classes != target.num_classes:

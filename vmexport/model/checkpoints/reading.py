@@ -125,7 +125,7 @@ def _refused(path: Path, error: Exception) -> InputError:
 
 def _damaged(path: Path, error: Exception) -> InputError:
     """A file of the right kind that cannot be read to its end."""
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
     return InputError(
         f"{path} is damaged or incomplete", reason[:200], "fetch or copy the file again and compare its size"
     )
