@@ -34,6 +34,10 @@ COVER_PICTURE = Disposition.attached_pic | Disposition.timed_thumbnails
 STRICT = {"err_detect": "crccheck+bitstream+buffer+explode"}
 """Decoder options: report damage. FFmpeg by default paints over it with guesses and goes on."""
 
+SLICED = {"hevc", "vp9", "libdav1d"}
+"""Decoders that may use threads, within a picture only: with frame threads it depends on the machine which
+damage is reported where. FFmpeg's older decoders notice much less damage unless they run on one thread."""
+
 REENCODE = "try another copy, or see what ffmpeg makes of it: ffmpeg -v error -i {0} -f null -"
 
 
@@ -61,9 +65,7 @@ def open_video(path: Path | str) -> Iterator[tuple[av.container.InputContainer, 
             )
         stream = _picture_stream(container, path)
         _check_complete(stream, path)
-        stream.thread_type = (
-            "SLICE"  # frame threads would make the place where damage is reported depend on the CPU
-        )
+        stream.thread_type = "SLICE" if stream.codec_context.name in SLICED else "NONE"
         stream.codec_context.options = STRICT
         yield container, stream
 
