@@ -30,7 +30,7 @@ FILMS: dict[str, tuple[str, dict[str, Any]]] = {
     "H.264 in flv": ("a.flv", {}),
     "fragmented mp4": ("a.mp4", {"options": {"g": "25"}, "muxer": {"movflags": "frag_keyframe+empty_moov"}}),
     "raw H.264": ("a.h264", {"form": "h264", "options": {"g": "25"}}),
-    "MPEG-4 in avi": ("a.avi", {"codec": "mpeg4"}),
+    "MPEG-4 in avi": ("a.avi", {"codec": "mpeg4", "options": {"qmin": "1", "qmax": "1"}}),
     "MPEG-4, B-frames": ("a.mp4", {"codec": "mpeg4", "options": {"bf": "2", "qmin": "1", "qmax": "1"}}),
     "MPEG-2 in mpg": ("a.mpg", {"codec": "mpeg2video"}),
     "motion JPEG": ("a.avi", {"codec": "mjpeg", "pixels": "yuvj420p"}),

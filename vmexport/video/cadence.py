@@ -71,8 +71,7 @@ def _declared(
     if not _steady(stream):  # headers get the length wrong where frames are both reordered and uneven
         end = _Packets(container, stream, tail_only=True).end
         return Cadence(stream.frames, True, stream.frames / max(duration_s, end - start))
-    index = getattr(stream, "index_entries", None)  # PyAV >= 17
-    if index is not None and len(index) < stream.frames:  # an avi file keeps its index at its end
+    if len(stream.index_entries) < stream.frames:  # an avi file keeps its index at its end
         _check_end(container, _Packets(container, stream, tail_only=True), path, stream.frames / rate, rate)
     shown = max(1, round(duration_s * rate))
     if abs(shown - stream.frames) <= 1:

@@ -6,7 +6,6 @@ import contextlib
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import av
 from av.error import FFmpegError
@@ -114,10 +113,9 @@ def _picture_stream(container: av.container.InputContainer, path: Path) -> av.Vi
 
 def _check_complete(stream: av.VideoStream, path: Path) -> None:
     """Refuse a file whose own index names bytes behind its end. Containers without an index pass."""
-    index: Any = getattr(stream, "index_entries", None)  # PyAV >= 17
-    if not index:
+    if not len(stream.index_entries):
         return
-    last, size = index[-1], path.stat().st_size
+    last, size = stream.index_entries[-1], path.stat().st_size
     if last.pos >= 0 and last.pos + last.size > size:
         raise InputError(
             f"{path} is cut off",

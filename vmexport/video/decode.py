@@ -29,7 +29,7 @@ refers to is often shown, and reported, only after it."""
 
 INTERPOLATION = (
     Interpolation.BILINEAR
-    | getattr(Interpolation, "ACCURATE_RND", 0)  # PyAV >= 17; older ones are one grey level less exact
+    | getattr(Interpolation, "ACCURATE_RND", 0)  # PyAV >= 18; 17 is one grey level less exact
     | getattr(Interpolation, "FULL_CHR_H_INT", 0)
 )
 """swscale's bilinear filter, which widens with the reduction (that is, with antialiasing)."""
