@@ -24,10 +24,10 @@ def attach_functions(model: onnx.ModelProto) -> None:
     scans = operator_nodes(model.graph, SELECTIVE_SCAN)
     convolutions = operator_nodes(model.graph, CAUSAL_CONV1D)
     states = shapes[scans[0].input[2]][-1]  # A is (S, D, N)
-    taps = shapes[convolutions[0].input[1]][-1]  # weight is (S, D, K)
+    _, channels, taps = shapes[convolutions[0].input[1]]  # weight is (S, D, K)
     bodies = (
         selective_scan_function(**_common_attributes(scans), states=states, opset=opset),
-        causal_conv1d_function(**_common_attributes(convolutions), taps=taps, opset=opset),
+        causal_conv1d_function(**_common_attributes(convolutions), channels=channels, taps=taps, opset=opset),
     )
     model.functions.extend(bodies)
 

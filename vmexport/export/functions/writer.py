@@ -62,10 +62,27 @@ class Writer:
         """Size of one axis, a vector of one int64."""
         return self.op("Shape", value, start=axis, end=axis + 1)
 
-    def reshape(self, value: str, *sizes: str | int) -> str:
-        """`value` in another shape; sizes are ints, or values that are vectors of one int64."""
+    def concat(self, *sizes: str | int) -> str:
+        """A shape of ints and of values that are vectors of one int64."""
         parts = [self.ints(size) if isinstance(size, int) else size for size in sizes]
-        return self.op("Reshape", value, self.op("Concat", *parts, axis=0), allowzero=1)
+        return self.op("Concat", *parts, axis=0)
+
+    def reshape(self, value: str, *sizes: str | int) -> str:
+        """`value` in another shape, given as to `concat`."""
+        return self.op("Reshape", value, self.concat(*sizes))
+
+    def range(self, count: str) -> str:
+        """0, 1, ... up to a count, itself a vector of one int64."""
+        scalar = self.op("Squeeze", count, self.ints(0))
+        return self.op("Range", self.int_scalar(0), scalar, self.int_scalar(1))
+
+    def pick(self, value: str, index: int) -> str:
+        """`value[index]`."""
+        return self.op("Gather", value, self.int_scalar(index), axis=0)
+
+    def split(self, value: str, parts: int) -> list[str]:
+        """`value` in parts of size 1 along axis 0."""
+        return self.ops("Split", value, self.ints(*[1] * parts), outputs=parts, axis=0)
 
     def silu(self, value: str) -> str:
         """`value * sigmoid(value)`."""
