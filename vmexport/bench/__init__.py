@@ -1,4 +1,4 @@
-"""Costs on paper, measurements, the doctor. Names are loaded on first use: the parts need different extras."""
+"""Costs on paper, measurements, the doctor. Names load on first use: the parts need different extras."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Numeric self-test of every kernel through every front end: `python -m vmexport.bench.selftest`.
 
-Random numbers go through the kernel and through a float64 oracle of a few lines. Each outcome is printed as one
-JSON line as soon as it is known, so that after a crash the doctor still sees what came before it.
+Random numbers go through the kernel and through a float64 oracle of a few lines. Each outcome is printed as
+one JSON line as soon as it is known, so that after a crash the doctor still sees what came before it.
 """
 
 from __future__ import annotations
@@ -92,14 +92,16 @@ def conv_oracle(inputs: Mapping[str, Array]) -> NDArray[np.float64]:
 def native_scan(library: NativeLibrary, inputs: Mapping[str, Array]) -> Array:
     """The scan through the C ABI."""
     y = np.full_like(inputs["z"], np.nan)
-    library.scan(*map(Buffer.of_numpy, inputs.values()), Buffer.of_numpy(y), order=_order())
+    tensors: dict[str, Any] = {name: Buffer.of_numpy(value) for name, value in {**inputs, "y": y}.items()}
+    library.scan(**tensors, order=Order(ORDERS, FRAME, 1))
     return y
 
 
 def native_conv(library: NativeLibrary, inputs: Mapping[str, Array]) -> Array:
     """The convolution through the C ABI."""
     u = np.full((len(ORDERS), 1, LENGTH, CHANNELS), np.nan, np.float32)
-    library.conv(*map(Buffer.of_numpy, inputs.values()), Buffer.of_numpy(u), order=_order())
+    tensors: dict[str, Any] = {name: Buffer.of_numpy(value) for name, value in {**inputs, "u": u}.items()}
+    library.conv(**tensors, order=Order(ORDERS, FRAME, 1))
     return u
 
 
@@ -109,16 +111,10 @@ def onnx_runtime(operator: str, inputs: Mapping[str, Array]) -> Array:
 
     from vmexport.runtime.session import SessionOptions, open_session
 
-    node = helper.make_node(
-        operator,
-        list(inputs),
-        ["out"],
-        domain=DOMAIN,
-        directions=list(ORDERS),
-        tokens_per_frame=FRAME,
-        class_token=1,
-        **({"scale": 1.0} if operator == SELECTIVE_SCAN else {}),
-    )
+    attributes: dict[str, Any] = {"directions": list(ORDERS), "tokens_per_frame": FRAME, "class_token": 1}
+    if operator == SELECTIVE_SCAN:
+        attributes["scale"] = 1.0
+    node = helper.make_node(operator, list(inputs), ["out"], domain=DOMAIN, **attributes)
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, x.shape) for name, x in inputs.items()]
     graph = helper.make_graph([node], "selftest", values, [helper.make_empty_tensor_value_info("out")])
     graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
@@ -144,10 +140,10 @@ def judge(name: str, run: Callable[[], Array], expected: NDArray[np.float64]) ->
             "detail": f"{error.what}: {error.why}",
             "fix": "make native",
         }
-    error = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
-    if error <= TOLERANCE:  # false for NaN too
-        return {"name": name, "status": "ok", "detail": f"relative L2 error {error:.1e}"}
-    detail = f"relative L2 error {error:.1e}, expected at most {TOLERANCE:.0e}"
+    distance = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+    if distance <= TOLERANCE:  # false for NaN too
+        return {"name": name, "status": "ok", "detail": f"relative L2 error {distance:.1e}"}
+    detail = f"relative L2 error {distance:.1e}, expected at most {TOLERANCE:.0e}"
     return {"name": name, "status": "broken", "detail": detail, "fix": "make clean native"}
 
 
@@ -167,11 +163,6 @@ def main() -> None:
         print(json.dumps({"tier": load_native().tier()}), flush=True)
     except EnvironmentProblem:
         return
-
-
-def _order() -> Order:
-    """The token order of the self-test, for C."""
-    return Order(ORDERS, FRAME, 1)
 
 
 def _silu(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 
@@ -27,24 +28,57 @@ def frozen_network(path: Path | str) -> FrozenVideoMamba:
     Raises:
         InputError: no such file, one from elsewhere, or one whose initialisers are not the network's.
     """
-    graph = load_onnx(path)
-    info = ModelInfo.from_metadata({entry.key: entry.value for entry in graph.metadata_props}, str(path))
+    model = load_onnx(path)
+    info = ModelInfo.from_metadata({entry.key: entry.value for entry in model.metadata_props}, str(path))
     with torch.device("meta"):  # the sizes only; the numbers come from the file
         frozen = freeze(VideoMamba(info.architecture))
-    initialisers = {tensor.name: tensor for tensor in graph.graph.initializer}
     expected = frozen.state_dict()
-    missing = sorted(name for name in expected if name not in initialisers)
+    found = _parameters(model.graph)
+    missing = sorted(name for name in expected if name not in found)
     if missing:
         raise InputError(
             f"the PyTorch network cannot be rebuilt from {path}",
             f"{len(missing)} of {len(expected)} parameters do not stand in it by name, first {missing[0]}",
             "give the checkpoint in place of the .onnx file: vmexport bench model.safetensors",
         )
-    state = {
-        name: torch.from_numpy(onnx.numpy_helper.to_array(initialisers[name]).astype("float32")).reshape(
-            meta.shape
-        )
-        for name, meta in expected.items()
-    }
+    state = {name: _tensor(found[name], meta) for name, meta in expected.items()}
     frozen.load_state_dict(state, assign=True)
     return frozen.requires_grad_(False).eval()
+
+
+def _parameters(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """Initialisers by parameter name, those included that the exporter did not store under it.
+
+    Equal parameters are stored once, under the first one's name; the others are found where they are read.
+    The class token's row becomes a constant of the embedding's `Concat`, and a head's bias of zeros is left
+    out.
+    """
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    found: dict[str, onnx.TensorProto] = {}
+    for node in graph.node:
+        for value in node.input:
+            if value in stored:
+                found.update(dict.fromkeys(_names_where_read(node, value), stored[value]))
+    found.update(stored)
+    if "head.weight" in found:
+        no_bias = onnx.numpy_helper.from_array(np.zeros(found["head.weight"].dims[0], np.float32))
+        found.setdefault("head.bias", no_bias)
+    return found
+
+
+def _names_where_read(node: onnx.NodeProto, value: str) -> list[str]:
+    """Names that an initialiser may have in the module of a node that reads it.
+
+    `blocks.0.mixer.D`, read in `blocks.3`, is `blocks.3.mixer.D`; `blocks.0.norm.weight`, read in `norm`, is
+    `norm.weight`.
+    """
+    if node.op_type == "Concat":
+        return ["embedding.class_row"]
+    module = node.name.split("/")[0]
+    below = value.split(".")[len(module.split(".")) :]
+    return [".".join([module, *below]), f"{module}.{value.rpartition('.')[2]}"]
+
+
+def _tensor(stored: onnx.TensorProto, meta: torch.Tensor) -> torch.Tensor:
+    """An initialiser as a float32 tensor of the parameter's shape."""
+    return torch.from_numpy(onnx.numpy_helper.to_array(stored).astype("float32")).reshape(meta.shape)

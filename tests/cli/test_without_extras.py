@@ -1,0 +1,60 @@
+"""The program starts, helps and examines with nothing optional installed, and quickly."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from program import environment, vmexport
+
+HEAVY = ("torch", "onnx", "onnxruntime", "onnxscript", "av", "safetensors")
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["doctor"], ["onnx", "--help"], ["predict", "--help"]]
+)
+def test_works_with_nothing_optional(words: list[str], tmp_path: Path) -> None:
+    done = vmexport(*words, folder=tmp_path, blocked=HEAVY)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_doctor_names_what_is_missing_and_the_pip_line(tmp_path: Path) -> None:
+    done = vmexport("doctor", "--json", folder=tmp_path, blocked=HEAVY)
+    report = json.loads(done.stdout)
+    packages = {finding["name"]: finding for finding in report["packages"]}
+    assert packages["onnxruntime"]["status"] == "missing"
+    assert packages["onnxruntime"]["fix"] == "pip install 'vmexport[cpu]'"
+    assert report["usable"]
+
+
+@pytest.mark.parametrize(
+    ("package", "words"), [("torch", ["models"]), ("torch", ["onnx"]), ("onnx", ["info", "model.onnx"])]
+)
+def test_a_missing_package_is_exit_3_with_a_fix(package: str, words: list[str], tmp_path: Path) -> None:
+    done = vmexport(*words, folder=tmp_path, blocked=(package,))
+    assert done.returncode == 3, done.stderr
+    assert f"the Python package {package} is not installed" in done.stderr
+    assert f"pip install '{package}'" in done.stderr
+
+
+def test_importing_the_program_imports_nothing_heavy() -> None:
+    code = f"import sys, vmexport, vmexport.cli.main; print(sorted(set(sys.modules) & set({HEAVY!r})))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_is_quick(tmp_path: Path) -> None:
+    """The best of three, since other work on the machine only ever adds time."""
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        vmexport("--help", folder=tmp_path)
+        times.append(time.perf_counter() - started)
+    assert min(times) < 1.0
