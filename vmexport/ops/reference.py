@@ -99,7 +99,7 @@ def causal_conv1d_reference(
 ) -> Tensor:  # fmt: skip
     """Causal depthwise convolution in scan order, then SiLU.
 
-    `u_s[order_s(t)] = SiLU(bias_s + sum_k weight_s[k] x[order_s(t - K + 1 + k)])`, nothing before step 0.
+    `u_s[order_s(t)] = SiLU(bias_s + sum_k weight_s[k] x[order_s(t - K + 1 + k)])`, zeros before step 0.
 
     Args:
         x: `(B, L, D)`, any floating dtype.
@@ -122,15 +122,10 @@ def causal_conv1d_reference(
     wide = compute_dtype(x)
     visited = order_index(directions, sizes.length, tokens_per_frame, class_token, x.device)
     x_t = take_tokens(x.to(wide).expand(sizes.directions, *x.shape), visited)  # (S, B, L, D) in scan order
-    total = torch.zeros_like(x_t)
-    if bias is not None:
-        total = total + bias.to(wide)[:, None, None]
+    padded = F.pad(x_t, (0, 0, sizes.inner - 1, 0))
+    total = torch.zeros_like(x_t) if bias is None else bias.to(wide)[:, None, None]
     for tap in range(sizes.inner):
-        back = sizes.inner - 1 - tap  # steps before the present one
-        if back < sizes.length:
-            # Only taps that exist are summed: an infinite weight must not meet a padding of zeros.
-            part = weight.to(wide)[:, None, None, :, tap] * x_t[:, :, : sizes.length - back]
-            total = total + F.pad(part, (0, 0, back, 0))
+        total = total + weight.to(wide)[:, None, None, :, tap] * padded[:, :, tap : tap + sizes.length]
     return take_tokens(F.silu(total), visited.argsort(dim=-1)).to(x.dtype)
 
 

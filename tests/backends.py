@@ -1,0 +1,181 @@
+"""Every implementation of the operators, behind one signature: arrays by name in, one array out."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import torch
+from cases import NUMPY_TYPES, Array, Arrays, ConvCase, ScanCase, to_numpy, to_torch
+from onnx_models import ELEMENT_TYPES, one_node_model, open_session
+
+from vmexport.errors import EnvironmentProblem
+from vmexport.ops import causal_conv1d, directional_selective_scan
+from vmexport.ops.buffer import Buffer
+from vmexport.ops.native import NativeLibrary, Order, library_path, load_native
+from vmexport.ops.reference import causal_conv1d_reference, selective_scan_reference
+from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
+
+Case = ScanCase | ConvCase
+TIERS = ("avx512", "avx2", "neon", "baseline")
+ORT_LIBRARY = "libvmexport_ort.so"
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One implementation.
+
+    Attributes:
+        name: shown by pytest.
+        run: computes a case on given arrays, in the dtype named.
+        missing: why it cannot, or nothing.
+    """
+
+    name: str
+    run: Callable[[Case, Arrays, str], Array]
+    missing: Callable[[Case, str], str]
+
+
+def native_library() -> NativeLibrary | None:
+    """The native kernels, or None where they were not built."""
+    try:
+        return load_native()
+    except EnvironmentProblem:
+        return None
+
+
+def buffers(arrays: Arrays) -> list[Any]:
+    """The arrays' memory, None where one is absent."""
+    return [None if array is None else Buffer.of_numpy(array) for array in arrays.values()]
+
+
+def run_native(case: Case, arrays: Arrays, dtype: str, *, threads: int = 2) -> tuple[Array, Array | None]:
+    """The kernels over the C ABI: the result, and the last state of a scan."""
+    order = Order(**case.order)
+    library = load_native()
+    if isinstance(case, ConvCase):
+        out = np.full((len(case.directions), case.B, case.L, case.D), np.nan, NUMPY_TYPES[dtype])
+        library.conv(*buffers(arrays), Buffer.of_numpy(out), order=order, threads=threads)
+        return out, None
+    out = np.full((case.B, case.L, case.D), np.nan, NUMPY_TYPES[dtype])
+    state = np.full((case.S, case.B, case.D, case.N), np.nan, np.float32)
+    library.scan(
+        *buffers(arrays),
+        Buffer.of_numpy(out),
+        Buffer.of_numpy(state),
+        order=order,
+        scale=case.scale,
+        delta_softplus=case.delta_softplus,
+        threads=threads,
+    )
+    return out, state
+
+
+def _reference(case: Case, arrays: Arrays, dtype: str) -> Array:
+    tensors = [to_torch(array) for array in arrays.values()]
+    if isinstance(case, ConvCase):
+        return to_numpy(causal_conv1d_reference(*tensors, **case.order))
+    return to_numpy(
+        selective_scan_reference(*tensors, **case.order, scale=case.scale, delta_softplus=case.delta_softplus)
+    )
+
+
+def _native(tier: str) -> Backend:
+    def run(case: Case, arrays: Arrays, dtype: str) -> Array:
+        library = load_native()
+        library.set_tier(tier)
+        try:
+            return run_native(case, arrays, dtype)[0]
+        finally:
+            library.set_tier(None)
+
+    def missing(case: Case, dtype: str) -> str:
+        library = native_library()
+        if library is None:
+            return "the native kernels are not built"
+        there = library.set_tier(tier)
+        library.set_tier(None)
+        return "" if there else f"this machine has no {tier}"
+
+    return Backend(f"native_{tier}", run, missing)
+
+
+def _torch(case: Case, arrays: Arrays, dtype: str) -> Array:
+    tensors = [to_torch(array) for array in arrays.values()]
+    if isinstance(case, ConvCase):
+        return to_numpy(causal_conv1d(*tensors, **case.order))
+    if case.delta_softplus:
+        return to_numpy(directional_selective_scan(*tensors, **case.order, scale=case.scale))
+    order = (list(case.directions), case.tokens_per_frame, case.class_token)
+    return to_numpy(torch.ops.vmexport.selective_scan(*tensors, *order, case.scale, False)[0])
+
+
+def _node_missing(case: Case, dtype: str) -> str:
+    """Why an ONNX node cannot say this case."""
+    return "" if case.plain else "the ONNX node has every input and always applies softplus"
+
+
+def _run_node(case: Case, arrays: Arrays, dtype: str, library: str | None) -> Array:
+    """A model of this one node in ONNX Runtime; with a library its kernel, without one the function body."""
+    from vmexport.export.function_body import causal_conv1d_function, selective_scan_function
+
+    is_scan = isinstance(case, ScanCase)
+    attributes = dict(case.order) | ({"scale": case.scale} if isinstance(case, ScanCase) else {})
+    function = None
+    if library is None:
+        sizes = {"states": case.N} if isinstance(case, ScanCase) else {"channels": case.D, "taps": case.K}
+        make = selective_scan_function if is_scan else causal_conv1d_function
+        function = make(**attributes, **sizes, opset=18)
+    model = one_node_model(
+        SELECTIVE_SCAN if is_scan else CAUSAL_CONV1D, dtype=dtype, function=function, **attributes
+    )
+    return _run_session(open_session(model, library), arrays)
+
+
+def _run_session(session: Any, arrays: Arrays) -> Array:
+    """Run on contiguous copies; bfloat16 travels as its bits, because NumPy does not know it."""
+    import onnxruntime
+
+    values = {}
+    for name, array in arrays.items():
+        whole = np.ascontiguousarray(array)
+        if whole.dtype == ml_dtypes.bfloat16:
+            make = onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type
+            values[name] = make(whole.view(np.uint16), ELEMENT_TYPES["bfloat16"])
+        else:
+            values[name] = onnxruntime.OrtValue.ortvalue_from_numpy(whole)
+    (result,) = session.run_with_ort_values(None, values)
+    if result.data_type() != "tensor(bfloat16)":
+        return np.asarray(result.numpy())
+    count = int(np.prod(result.shape()))
+    bits = np.ctypeslib.as_array(ctypes.cast(result.data_ptr(), ctypes.POINTER(ctypes.c_uint16)), (count,))
+    return bits.copy().reshape(result.shape()).view(ml_dtypes.bfloat16)
+
+
+def _onnxruntime_missing(case: Case, dtype: str) -> str:
+    if library_path(ORT_LIBRARY) is None:
+        return f"{ORT_LIBRARY} is not built"
+    return _node_missing(case, dtype)
+
+
+def _function_missing(case: Case, dtype: str) -> str:
+    if dtype == "bfloat16":
+        return "ONNX Runtime's own CPU operators know no bfloat16"
+    return _node_missing(case, dtype)
+
+
+BACKENDS = (
+    Backend("reference", _reference, lambda case, dtype: ""),
+    *(_native(tier) for tier in TIERS),
+    Backend("torch", _torch, lambda case, dtype: ""),
+    Backend(
+        "onnxruntime",
+        lambda case, arrays, dtype: _run_node(case, arrays, dtype, str(library_path(ORT_LIBRARY))),
+        _onnxruntime_missing,
+    ),
+    Backend("function", lambda case, arrays, dtype: _run_node(case, arrays, dtype, None), _function_missing),
+)

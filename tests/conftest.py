@@ -1,0 +1,46 @@
+"""What all tests share: where the conformance data lies, seeded randomness, and few threads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# Set before anything imports torch or NumPy's BLAS users: small tensors only lose by more threads.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+def _shared(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"no shared/{name} beside the checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fixtures_dir() -> Path:
+    """Inputs and outputs of public reference code."""
+    return _shared("fixtures")
+
+
+@pytest.fixture(scope="session")
+def videos_dir() -> Path:
+    """Real clips."""
+    return _shared("videos")
+
+
+@pytest.fixture(scope="session")
+def root_dir() -> Path:
+    """The source tree."""
+    return ROOT
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """The same numbers in every run."""
+    return np.random.default_rng(20240)
