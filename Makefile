@@ -12,9 +12,9 @@ CPP := $(wildcard plugins/*/*.cpp plugins/*/*.h)
 CMAKE_FILES := $(wildcard plugins/CMakeLists.txt plugins/*/CMakeLists.txt plugins/cmake/*)
 CMAKE := PATH="$(BIN):$$PATH" cmake
 
-.PHONY: demo test lint native-test python-test build setup clean
+.PHONY: demo test lint native-test python-test native setup clean
 
-demo: build
+demo: native
 	@VMEXPORT=$(BIN)/vmexport PYTHON=$(BIN)/python VIDEO="$(VIDEO)" bash benchmarks/demo.sh
 
 test: lint native-test python-test
@@ -32,10 +32,10 @@ native-test: setup
 	$(CMAKE) --build build/sanitize
 	PATH="$(BIN):$$PATH" ctest --test-dir build/sanitize --output-on-failure
 
-python-test: build
+python-test: native
 	$(BIN)/pytest
 
-build: build/native/.built
+native: build/native/.built
 
 build/native/.built: $(CPP) $(CMAKE_FILES) $(wildcard models/*) | setup
 	$(CMAKE) -S plugins -B build/native -G Ninja -DCMAKE_BUILD_TYPE=Release
