@@ -41,7 +41,7 @@ OrtStatus* read_directions(const OrtApi& api, const char* op, const OrtKernelInf
   if (status != nullptr) return attribute_error(api, op, "directions", "a list of ints", status);
   char message[VMEXPORT_MESSAGE_SIZE];
   if (count < 1 || count > VMEXPORT_MAX_DIRECTIONS) {
-    std::snprintf(message, sizeof message, "attribute directions: expected 1 to %d entries, got %zu",
+    std::snprintf(message, sizeof message, "attribute directions: expected a list of 1 to %d ints, got %zu of them",
                   VMEXPORT_MAX_DIRECTIONS, count);
     return error(api, op, VMEXPORT_INVALID_ARGUMENT, message);
   }
