@@ -14,12 +14,9 @@ namespace vmexport::ort {
 
 inline ONNXTensorElementDataType element_type(vmexport_dtype dtype) noexcept {
   switch (dtype) {
-    case VMEXPORT_FLOAT32:
-      return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
-    case VMEXPORT_FLOAT16:
-      return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
-    case VMEXPORT_BFLOAT16:
-      return ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16;
+    case VMEXPORT_FLOAT32: return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+    case VMEXPORT_FLOAT16: return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
+    case VMEXPORT_BFLOAT16: return ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16;
   }
   return ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
 }

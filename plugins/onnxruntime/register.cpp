@@ -38,8 +38,8 @@ OrtStatus* make_domain(const OrtApi& api, OrtCustomOpDomain** out) noexcept {
 }  // namespace
 }  // namespace vmexport::ort
 
-extern "C" __attribute__((visibility("default"))) OrtStatus* ORT_API_CALL
-RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* base) {
+extern "C" __attribute__((visibility("default"))) OrtStatus* ORT_API_CALL RegisterCustomOps(OrtSessionOptions* options,
+                                                                                            const OrtApiBase* base) {
   const OrtApi* api = base->GetApi(vmexport::ort::kApiVersion);
   if (api == nullptr) return nullptr;  // older than 1.17: no way to report; the session names the missing operator
   static std::mutex mutex;

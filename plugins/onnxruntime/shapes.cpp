@@ -32,8 +32,8 @@ struct Checker {
     char expected[kShapeText], got[kShapeText];
     print_shape(dims, Rank, expected);
     print_shape(tensor.dims, tensor.rank, got);
-    std::snprintf(message, VMEXPORT_MESSAGE_SIZE, "%s: expected shape %s = %s, got %s", tensor.name, letters,
-                  expected, got);
+    std::snprintf(message, VMEXPORT_MESSAGE_SIZE, "%s: expected shape %s = %s, got %s", tensor.name, letters, expected,
+                  got);
   }
 
   void expect_rank(const Tensor& tensor, const char* letters, int64_t rank) noexcept {

@@ -9,12 +9,9 @@ constexpr size_t kInferRank = 8;  // a wrong model may declare more axes than th
 
 OrtErrorCode error_code(vmexport_status status) noexcept {
   switch (status) {
-    case VMEXPORT_INVALID_ARGUMENT:
-      return ORT_INVALID_ARGUMENT;
-    case VMEXPORT_UNSUPPORTED:
-      return ORT_NOT_IMPLEMENTED;
-    default:
-      return ORT_FAIL;
+    case VMEXPORT_INVALID_ARGUMENT: return ORT_INVALID_ARGUMENT;
+    case VMEXPORT_UNSUPPORTED: return ORT_NOT_IMPLEMENTED;
+    default: return ORT_FAIL;
   }
 }
 
