@@ -1,8 +1,8 @@
 """Formulations of both operators in standard ONNX operators, in ONNX Runtime on a CPU, both directions.
 
 L=1569, D=768, N=16, K=4, float32, batch 1. Every formulation has to agree with the float64 reference before
-any is timed; all are timed in turns in one run, beside the operator library where it is built. The formulations
-that vmexport does not use are written here. Results go to results/function_body-cpu.json.
+any is timed; all are timed in turns in one run, beside the operator library where it is built. The
+formulations that vmexport does not use are written here. Results go to results/function_body-cpu.json.
 
     python benchmarks/function_body.py [--rounds 9] [--threads 2]
 """
@@ -35,7 +35,7 @@ SCAN: dict[str, Any] = {**ORDER, "scale": 1.0}
 SCAN_WEIGHTS, CONV_WEIGHTS = ("A", "D", "delta_bias"), ("weight", "bias")
 ACCURACY = 2e-6
 NOT_SLOWER = 0.95
-"""Least ratio of another form's time to ours; neighbouring step counts differ by less than the timing does."""
+"""Least ratio of another form's time to ours; neighbouring step counts differ less than timings do."""
 LIBRARY = "operator library"
 SCAN_BODY = f"one state, {STEPS_PER_ITERATION} steps an iteration (ours)"
 CONV_BODY = "depthwise Conv between transpositions (ours)"
