@@ -97,8 +97,6 @@ def _settings(runtime: Any, options: SessionOptions) -> tuple[Any, bool]:
     settings.intra_op_num_threads = options.threads or available_cores()
     settings.inter_op_num_threads = 1
     settings.log_severity_level = VERBOSE if options.verbose else ERRORS_ONLY
-    # Decayed scan states of the function body become denormal numbers, which x86 computes very slowly.
-    settings.add_session_config_entry("session.set_denormal_as_zero", "1")
     library = None if options.library == "off" else library_path(LIBRARY)
     if library is None and options.library == "require":
         raise EnvironmentProblem(
