@@ -10,6 +10,7 @@ logits has to agree with the float32 network on the timed clips first. Results g
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,7 +27,6 @@ from onnx import TensorProto, helper, numpy_helper
 from peers import lean_scan
 from torch import Tensor
 
-import vmexport.model.freeze as freeze_module
 from vmexport.bench.flops import count
 from vmexport.config import Architecture
 from vmexport.export import export_onnx
@@ -140,9 +140,12 @@ def _orders(length: int, *, directions: Any, tokens_per_frame: int, class_token:
 @contextmanager
 def lean_operators() -> Iterator[None]:
     """Within, networks compute both operators in plain PyTorch."""
+    module = importlib.import_module(
+        "vmexport.model.freeze"
+    )  # the package's attribute of this name is a function
     with (
-        mock.patch.object(freeze_module, "directional_selective_scan", lean_operator),
-        mock.patch.object(freeze_module, "causal_conv1d", lean_convolution),
+        mock.patch.object(module, "directional_selective_scan", lean_operator),
+        mock.patch.object(module, "causal_conv1d", lean_convolution),
     ):
         yield
 
@@ -164,10 +167,8 @@ def main() -> int:
         library = stack.enter_context(open_runner(path, library="require", threads=options.threads))
         body = stack.enter_context(open_runner(path, library="off", threads=options.threads))
         frozen = freeze(model)
-        session, _ = open_session(
-            products_model(model.architecture)[0], "products", SessionOptions("off", options.threads)
-        )
-        inputs = products_model(model.architecture)[1]
+        content, inputs = products_model(model.architecture)
+        session, _ = open_session(content, "products", SessionOptions("off", options.threads))
 
         def lean() -> Any:
             with torch.inference_mode(), lean_operators():
