@@ -31,7 +31,7 @@ OPERATOR = {
 KERNEL_FULL_SIZE = Tolerance(l2=5e-7, peak=5e-6)
 """A native kernel on the model's own sizes and step widths, float32."""
 
-PUBLIC_REFERENCE = Tolerance(l2=1e-6, peak=2e-6)
+PUBLIC_REFERENCE = Tolerance(l2=2e-6, peak=5e-6)
 """Outputs, states and gradients against the float32 data of public reference code."""
 
 GRADIENT = Tolerance(l2=1e-12, peak=1e-11)

@@ -56,14 +56,14 @@ def check_layout(operator: str, named: dict[str, Buffer | None], parameters: Seq
         if name in parameters:
             if buffer.dtype != "float32":
                 refuse(operator, name, "dtype float32", buffer.dtype)
-            if not _contiguous(buffer):
+            if 0 not in buffer.shape and not _contiguous(buffer):
                 refuse(operator, name, "a contiguous tensor", f"strides {buffer.strides} for {buffer.shape}")
             continue
         if buffer.dtype not in abi.DTYPES:
             refuse(operator, name, f"dtype {', '.join(abi.DTYPES)}", buffer.dtype)
         if buffer.dtype != dtype:
             refuse(operator, name, f"dtype {dtype} like the first tensor", buffer.dtype)
-        if buffer.strides[-1] != 1 and buffer.shape[-1] > 1:
+        if buffer.strides[-1] != 1 and buffer.shape[-1] > 1 and 0 not in buffer.shape:
             refuse(operator, name, "a channel stride of 1 element", buffer.strides[-1])
 
 
@@ -71,8 +71,6 @@ def _contiguous(buffer: Buffer) -> bool:
     """Whether the elements lie in row-major order without gaps; axes of one element may have any stride."""
     step = 1
     for size, stride in zip(reversed(buffer.shape), reversed(buffer.strides), strict=True):
-        if size == 0:
-            return True
         if size > 1 and stride != step:
             return False
         step *= size

@@ -70,7 +70,7 @@ def selective_scan_backward_reference(
     grad_u, grad_step, grad_A, grad_bc = _reverse(seq, states, grad_scan, grad_last_state.to(wide))
     if skip is not None:
         grad_u = grad_u + skip[:, None, None] * grad_scan
-    grad_raw = grad_step * torch.sigmoid(raw) if delta_softplus else grad_step
+    grad_raw = grad_step * _softplus_slope(raw) if delta_softplus else grad_step
     grad_u, grad_delta, grad_bc = (take_tokens(t, natural) for t in (grad_u, grad_raw, grad_bc))
     grads = (
         grad_u,
@@ -162,3 +162,8 @@ def _silu_slope(x: Tensor) -> Tensor:
     """Derivative of SiLU."""
     gate = torch.sigmoid(x)
     return gate * (1 + x * (1 - gate))
+
+
+def _softplus_slope(x: Tensor) -> Tensor:
+    """Derivative of torch's softplus, which is the identity above 20."""
+    return torch.where(x > 20, torch.ones_like(x), torch.sigmoid(x))

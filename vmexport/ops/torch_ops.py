@@ -141,6 +141,8 @@ def _rows(tensor: Tensor) -> Tensor:
     """The tensor itself where each token's channels lie together in memory, else a contiguous copy."""
     if tensor.dim() < 2:
         return tensor
+    if tensor.numel() == 0:  # whose strides may be anything
+        return tensor.new_empty(tensor.shape)
     apart = tensor.stride(-2) >= tensor.shape[-1] or tensor.shape[-2] == 1
     return tensor if tensor.stride(-1) == 1 and apart else tensor.contiguous()
 

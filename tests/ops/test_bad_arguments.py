@@ -1,0 +1,233 @@
+"""Bad arguments are refused by every front end, in the same words: tensor, expected, got."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from backends import native_library
+from cases import Arrays, ConvCase, ScanCase, to_torch
+
+from vmexport.errors import ExitCode, ShapeError
+from vmexport.ops import ScanOrder, causal_conv1d, directional_selective_scan
+from vmexport.ops.buffer import Buffer
+from vmexport.ops.native import Order, load_native
+from vmexport.ops.reference import causal_conv1d_reference, selective_scan_reference
+
+SCAN = ScanCase("bad", L=9, D=5, N=4, directions=(0, 2), class_token=1, tokens_per_frame=4, B=2)
+CONV = ConvCase("bad", L=9, D=5, K=4, directions=(0, 3), class_token=1, tokens_per_frame=4, B=2)
+Call = Callable[[Arrays, dict[str, Any]], Any]
+
+
+def _tensors(arrays: Arrays, device: str = "cpu") -> list[Any]:
+    return [None if array is None else to_torch(array).to(device) for array in arrays.values()]
+
+
+def _native_scan(arrays: Arrays, order: dict[str, Any]) -> None:
+    buffers: list[Any] = [None if array is None else Buffer.of_numpy(array) for array in arrays.values()]
+    y = np.empty((SCAN.B, SCAN.L, SCAN.D), np.float32)
+    load_native().scan(*buffers, Buffer.of_numpy(y), order=Order(**order))
+
+
+def _native_conv(arrays: Arrays, order: dict[str, Any]) -> None:
+    buffers: list[Any] = [None if array is None else Buffer.of_numpy(array) for array in arrays.values()]
+    u = np.empty((len(CONV.directions), CONV.B, CONV.L, CONV.D), np.float32)
+    load_native().conv(*buffers, Buffer.of_numpy(u), order=Order(**order))
+
+
+SCAN_CALLS: dict[str, Call] = {
+    "native": _native_scan,
+    "torch": lambda arrays, order: directional_selective_scan(*_tensors(arrays), **order),
+    "traced": lambda arrays, order: directional_selective_scan(*_tensors(arrays, "meta"), **order),
+    "reference": lambda arrays, order: selective_scan_reference(*_tensors(arrays), **order),
+}
+CONV_CALLS: dict[str, Call] = {
+    "native": _native_conv,
+    "torch": lambda arrays, order: causal_conv1d(*_tensors(arrays), **order),
+    "traced": lambda arrays, order: causal_conv1d(*_tensors(arrays, "meta"), **order),
+    "reference": lambda arrays, order: causal_conv1d_reference(*_tensors(arrays), **order),
+}
+
+
+def refused(
+    calls: dict[str, Call], front_end: str, arrays: Arrays, order: dict[str, Any], words: str
+) -> None:
+    """The call fails with those words and the exit code of bad input."""
+    if front_end == "native" and native_library() is None:
+        pytest.skip("the native kernels are not built")
+    with pytest.raises(ShapeError, match=words) as caught:
+        calls[front_end](arrays, order)
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+
+
+def zeros(*shape: int, dtype: Any = np.float32) -> Any:
+    return np.zeros(shape, dtype)
+
+
+@pytest.mark.parametrize("front_end", SCAN_CALLS)
+@pytest.mark.parametrize(
+    ("name", "array", "words"),
+    [
+        ("u", zeros(2, 9, 5), r"u: expected 4 axes \(S, B, L, D\), got \(2, 9, 5\)"),
+        ("u", zeros(3, 2, 9, 5), r"u: expected shape \(2, 2, 9, 5\), got \(3, 2, 9, 5\)"),
+        ("delta", zeros(2, 2, 9, 6), r"delta: expected shape \(2, 2, 9, 5\), got \(2, 2, 9, 6\)"),
+        ("delta", zeros(2, 9, 2, 5), r"delta: expected shape \(2, 2, 9, 5\), got \(2, 9, 2, 5\)"),
+        ("A", zeros(5, 4), r"A: expected 3 axes \(S, D, N\), got \(5, 4\)"),
+        ("A", zeros(2, 4, 4), r"A: expected shape \(2, 5, 4\), got \(2, 4, 4\)"),
+        ("BC", zeros(2, 2, 9, 4), r"BC: expected shape \(2, 2, 9, 8\), got \(2, 2, 9, 4\)"),
+        ("D", zeros(5), r"D: expected shape \(2, 5\), got \(5,\)"),
+        ("delta_bias", zeros(2, 1), r"delta_bias: expected shape \(2, 5\), got \(2, 1\)"),
+        ("z", zeros(2, 2, 9, 5), r"z: expected shape \(2, 9, 5\), got \(2, 2, 9, 5\)"),
+    ],
+)
+def test_scan_shapes(front_end: str, name: str, array: Any, words: str) -> None:
+    refused(SCAN_CALLS, front_end, {**SCAN.inputs(), name: array}, SCAN.order, words)
+
+
+@pytest.mark.parametrize("front_end", ["native", "torch", "traced"])
+@pytest.mark.parametrize(
+    ("name", "dtype", "words"),
+    [
+        ("u", "int32", "u: expected dtype .*float32.*, got int32"),
+        ("delta", "float16", "delta: expected dtype float32 like the first tensor, got float16"),
+        ("BC", "float16", "BC: expected dtype float32 like the first tensor, got float16"),
+        ("z", "int8", "z: expected dtype .*float32.*, got int8"),
+        ("A", "float16", "A: expected dtype float32, got float16"),
+        ("D", "float64", "D: expected dtype float32, got float64"),
+        ("delta_bias", "int64", "delta_bias: expected dtype float32, got int64"),
+    ],
+)
+def test_scan_dtypes(front_end: str, name: str, dtype: str, words: str) -> None:
+    arrays = SCAN.inputs()
+    arrays[name] = np.asarray(arrays[name]).astype(dtype)
+    refused(SCAN_CALLS, front_end, arrays, SCAN.order, words)
+
+
+ORDERS = [
+    ({"tokens_per_frame": 3}, "tokens_per_frame: expected a divisor of the 8 patch tokens, got 3"),
+    ({"tokens_per_frame": 0}, "tokens_per_frame: expected a divisor of the 8 patch tokens, got 0"),
+    ({"tokens_per_frame": -4}, "tokens_per_frame: expected a divisor of the 8 patch tokens, got -4"),
+    ({"class_token": 0}, "tokens_per_frame: expected a divisor of the 9 patch tokens, got 4"),
+    ({"class_token": 2}, "class_token: expected 0 or 1, got 2"),
+    ({"directions": (0, 4)}, r"directions\[1\]: expected 0 \(forward\).*3 \(temporal\), got 4"),
+    ({"directions": (-1, 0)}, r"directions\[0\]: expected 0 \(forward\).*3 \(temporal\), got -1"),
+    ({"directions": (0,)}, "expected shape"),
+    ({"directions": (0, 0, 0)}, "expected shape"),
+]
+
+
+@pytest.mark.parametrize("front_end", SCAN_CALLS)
+@pytest.mark.parametrize(("change", "words"), ORDERS)
+def test_scan_orders(front_end: str, change: dict[str, Any], words: str) -> None:
+    refused(SCAN_CALLS, front_end, SCAN.inputs(), {**SCAN.order, **change}, words)
+
+
+@pytest.mark.parametrize("front_end", CONV_CALLS)
+@pytest.mark.parametrize(("change", "words"), ORDERS)
+def test_conv_orders(front_end: str, change: dict[str, Any], words: str) -> None:
+    refused(CONV_CALLS, front_end, CONV.inputs(), {**CONV.order, **change}, words)
+
+
+@pytest.mark.parametrize("front_end", ["native", "torch", "traced"])
+@pytest.mark.parametrize("direction", ["forward", 1.0, True, None])
+def test_directions_are_whole_numbers(front_end: str, direction: Any) -> None:
+    for case, calls in ((SCAN, SCAN_CALLS), (CONV, CONV_CALLS)):
+        order = {**case.order, "directions": (direction, 0)}
+        refused(calls, front_end, case.inputs(), order, r"directions\[0\]: expected a whole number")
+
+
+@pytest.mark.parametrize("front_end", SCAN_CALLS)
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({"N": 257}, r"states \(N\): expected 1 to 256, got 257"),
+        ({"N": 0}, r"states \(N\): expected 1 to 256, got 0"),
+        ({"D": 0}, r"channels \(D\): expected .*1.*, got 0"),
+        ({"directions": (0,) * 9}, "directions: expected 1 to 8, got 9"),
+        ({"directions": ()}, "directions: expected 1 to 8, got 0"),
+    ],
+)
+def test_scan_limits(front_end: str, sizes: dict[str, Any], words: str) -> None:
+    case = ScanCase("limits", **{"L": SCAN.L, "D": SCAN.D, "N": 4, "B": SCAN.B, **sizes})
+    if front_end == "native" and case.D != SCAN.D:
+        words = "y: expected shape"  # y has its own shape here
+    refused(SCAN_CALLS, front_end, case.inputs(), case.order, words)
+
+
+@pytest.mark.parametrize("front_end", CONV_CALLS)
+@pytest.mark.parametrize("taps", [0, 9])
+def test_conv_limits(front_end: str, taps: int) -> None:
+    arrays = {**CONV.inputs(), "weight": zeros(2, 5, taps)}
+    refused(CONV_CALLS, front_end, arrays, CONV.order, rf"taps \(K\): expected 1 to 8, got {taps}")
+
+
+@pytest.mark.parametrize("front_end", CONV_CALLS)
+@pytest.mark.parametrize(
+    ("name", "array", "words"),
+    [
+        ("x", zeros(2, 2, 9, 5), r"x: expected 3 axes \(B, L, D\), got \(2, 2, 9, 5\)"),
+        ("weight", zeros(5, 4), r"weight: expected 3 axes \(S, D, K\), got \(5, 4\)"),
+        ("weight", zeros(2, 6, 4), r"weight: expected shape \(2, 5, 4\), got \(2, 6, 4\)"),
+        ("bias", zeros(5), r"bias: expected shape \(2, 5\), got \(5,\)"),
+    ],
+)
+def test_conv_shapes(front_end: str, name: str, array: Any, words: str) -> None:
+    refused(CONV_CALLS, front_end, {**CONV.inputs(), name: array}, CONV.order, words)
+
+
+@pytest.mark.parametrize("front_end", ["native", "torch", "traced"])
+@pytest.mark.parametrize(
+    ("name", "dtype", "words"),
+    [
+        ("x", "int32", "x: expected dtype .*float32.*, got int32"),
+        ("weight", "float16", "weight: expected dtype float32, got float16"),
+        ("bias", "float64", "bias: expected dtype float32, got float64"),
+    ],
+)
+def test_conv_dtypes(front_end: str, name: str, dtype: str, words: str) -> None:
+    arrays = CONV.inputs()
+    arrays[name] = np.asarray(arrays[name]).astype(dtype)
+    refused(CONV_CALLS, front_end, arrays, CONV.order, words)
+
+
+def test_strides_that_the_kernels_cannot_walk_are_refused() -> None:
+    """Only of the C ABI: torch tensors are copied where they must be."""
+    arrays = SCAN.inputs()
+    apart = zeros(2, 2, 9, 10)[..., ::2]
+    refused(
+        SCAN_CALLS,
+        "native",
+        {**arrays, "u": apart},
+        SCAN.order,
+        "u: expected a channel stride of 1 element, got 2",
+    )
+    overlapping = np.lib.stride_tricks.as_strided(zeros(64), (2, 2, 9, 5), (0, 0, 8, 4))
+    refused(SCAN_CALLS, "native", {**arrays, "delta": overlapping}, SCAN.order,
+            "delta: expected a token stride of at least 5 elements .*, got 2")  # fmt: skip
+    refused(SCAN_CALLS, "native", {**arrays, "A": zeros(2, 4, 5).swapaxes(1, 2)}, SCAN.order,
+            "A: expected a contiguous tensor, got strides")  # fmt: skip
+
+
+def test_torch_takes_any_strides() -> None:
+    arrays = SCAN.inputs()
+    tensors = dict(zip(arrays, _tensors(arrays), strict=True))
+    want = directional_selective_scan(*tensors.values(), **SCAN.order)
+    for name in ("u", "delta", "BC", "z", "A"):
+        turned = tensors[name].transpose(-1, -2).contiguous().transpose(-1, -2)
+        got = directional_selective_scan(*{**tensors, name: turned}.values(), **SCAN.order)
+        assert torch.equal(got, want)
+    shared = tensors["z"][:, :1].expand(-1, SCAN.L, -1)
+    got = directional_selective_scan(*{**tensors, "z": shared}.values(), **SCAN.order)
+    assert torch.equal(
+        got, directional_selective_scan(*{**tensors, "z": shared.clone()}.values(), **SCAN.order)
+    )
+
+
+def test_directions_may_be_names_of_the_enumeration() -> None:
+    tensors = _tensors(SCAN.inputs())
+    named = {**SCAN.order, "directions": (ScanOrder.FORWARD, ScanOrder.SPATIAL)}
+    want = directional_selective_scan(*tensors, **SCAN.order)
+    assert torch.equal(directional_selective_scan(*tensors, **named), want)

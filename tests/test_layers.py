@@ -1,0 +1,122 @@
+"""The walls: who may import whom, what the kernels may include, and what costs nothing to import."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+LAYERS = (
+    {"errors", "files"},
+    {"config"},
+    {"ops"},
+    {"model", "video", "data"},
+    {"train", "eval", "runtime"},
+    {"export"},
+    {"check"},
+    {"bench"},
+    {"cli"},
+)
+LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
+DATA_ONLY = {"_native", "_models"}
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "vmexport"
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem in LEVEL)
+
+FRAMEWORKS = re.compile(
+    r"#\s*include\s*[<\"][^>\"]*(torch|ATen|c10|onnxruntime|NvInfer|pybind|Python\.h)", re.I
+)
+
+
+def part_of(path: Path) -> str:
+    """`ops` for vmexport/ops/native.py, `errors` for vmexport/errors.py."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported_parts(path: Path) -> Iterator[tuple[str, int]]:
+    """Parts of vmexport that a file imports, in functions and for type checking too, with the line."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative imports hide the layer"
+            names = [node.module or ""]
+            if node.module == "vmexport":
+                names = [f"vmexport.{alias.name}" for alias in node.names]
+        for name in names:
+            pieces = name.split(".")
+            if pieces[0] == "vmexport" and len(pieces) > 1 and pieces[1] != "__version__":
+                yield pieces[1], getattr(node, "lineno", 0)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_its_left(path: Path) -> None:
+    part = part_of(path)
+    if part in DATA_ONLY:
+        assert not list(imported_parts(path))
+        return
+    assert part in LEVEL, f"{part} has no place among the layers"
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {part} imports {other}"
+        for other, line in imported_parts(path)
+        if other != part
+        and LEVEL.get(other, len(LAYERS)) >= LEVEL[part]
+        and not (LEVEL.get(other) == LEVEL[part] == 0)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("folder", ["scan", "capi"])
+def test_kernels_include_no_framework(folder: str) -> None:
+    sources = [
+        path
+        for path in (ROOT / "plugins" / folder).rglob("*")
+        if path.suffix in {".h", ".cpp", ".cu", ".cuh"}
+    ]
+    assert sources
+    for path in sources:
+        found = FRAMEWORKS.search(path.read_text(encoding="utf-8"))
+        assert found is None, f"{path.relative_to(ROOT)}: {found.group(0) if found else ''}"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "vmexport",
+        "vmexport.cli.main",
+        "vmexport.ops",
+        "vmexport.ops.schema",
+        "vmexport.ops.native",
+        "vmexport.config",
+    ],
+)
+def test_import_is_light(module: str) -> None:
+    code = (
+        f"import sys, {module}\n"
+        "heavy = {'torch', 'onnx', 'onnxruntime', 'onnxscript', 'av'} & set(sys.modules)\n"
+        "raise SystemExit(f'imports {sorted(heavy)}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_public_names_are_there() -> None:
+    import vmexport
+
+    for name in vmexport.__all__:
+        assert getattr(vmexport, name) is not None
+    assert set(vmexport.__all__) <= set(dir(vmexport))
+    for name in vmexport.ops.__all__:
+        assert callable(getattr(vmexport.ops, name))
+
+
+@pytest.mark.parametrize("module", ["vmexport", "vmexport.ops"])
+def test_an_unknown_name_is_an_attribute_error(module: str) -> None:
+    with pytest.raises(AttributeError, match=rf"module '{module}' has no attribute 'nothing'"):
+        __import__(module, fromlist=["x"]).nothing  # noqa: B018
