@@ -2,7 +2,7 @@
 # Unpack the headers of Debian trixie's libonnxruntime-dev into a folder, without root and without touching the
 # system's package sources: a private apt configuration with the system's own mirror and archive key, the suite
 # replaced. apt checks the signature as always. The last line of the output says what went wrong.
-#   usage: fetch_onnxruntime_headers.sh <folder>
+#   usage: fetch_onnxruntime_headers.sh <folder>     (VMEXPORT_APT_ETC: another place than /etc/apt, for tests)
 set -eu
 
 suite=trixie

@@ -8,56 +8,71 @@
 
 namespace {
 
-// Weights of kLanes channels with the tap outermost: weight[k] is one vector.
-inline void load_weight(const vmexport_conv_params& p, int32_t direction, int64_t channel, int count,
-                        vfloat (&weight)[VMEXPORT_MAX_TAPS]) {
-  for (int64_t k = 0; k < p.taps; ++k) {
-    weight[k] = vfloat{};
-    for (int lane = 0; lane < count; ++lane) {
-      weight[k][lane] = p.weight[(direction * p.channels + channel + lane) * p.taps + k];
-    }
-  }
-}
+constexpr int64_t kConvChannels = 512;  // channels whose weights are kept at hand, transposed, on the stack
 
-// Input rows of steps [first - taps + 1, first + steps) of a piece, null before the sequence begins.
+// Input and output rows of the steps of a piece from one channel on, the input's taps - 1 steps earlier on; before the
+// sequence begins stands a row of zeros.
 template <class T>
 struct Window {
   const T* rows[vmexport::kChunkTokens + VMEXPORT_MAX_TAPS - 1];
   T* outputs[vmexport::kChunkTokens];
 
-  Window(const vmexport_conv_params& p, const vmexport::ConvPiece& piece) {
+  Window(const vmexport_conv_params& p, const vmexport::ConvPiece& piece, int64_t channel, const T* zeros) {
     const auto token = [&](int64_t step) {
       return vmexport::token_at(p.order.orders[piece.direction], step, p.length, p.order.tokens_per_frame,
                                 p.order.class_token);
     };
-    const T* x = static_cast<const T*>(p.x) + piece.batch * p.x_stride[0];
-    T* u = static_cast<T*>(p.u) + piece.direction * p.u_stride[0] + piece.batch * p.u_stride[1];
+    const T* x = static_cast<const T*>(p.x) + piece.batch * p.x_stride[0] + channel;
+    T* u = static_cast<T*>(p.u) + piece.direction * p.u_stride[0] + piece.batch * p.u_stride[1] + channel;
     for (int64_t i = 0; i < piece.steps + p.taps - 1; ++i) {
       const int64_t step = piece.step - (p.taps - 1) + i;
-      rows[i] = step < 0 ? nullptr : x + token(step) * p.x_stride[1];
+      rows[i] = step < 0 ? zeros : x + token(step) * p.x_stride[1];
     }
     for (int64_t i = 0; i < piece.steps; ++i) outputs[i] = u + token(piece.step + i) * p.u_stride[2];
   }
+};
 
-  VMEXPORT_INLINE vfloat at(const T* source, int64_t channel, int count) {
-    return source == nullptr ? vfloat{} : load(source + channel, count);
+// Bias and weights of up to kConvChannels channels with the channels in the lanes.
+struct alignas(64) ConvWeights {
+  float bias[kConvChannels];
+  float tap[VMEXPORT_MAX_TAPS][kConvChannels];
+
+  void read(const vmexport_conv_params& p, int32_t direction, int64_t channel, int64_t channels) {
+    const int64_t first = direction * p.channels + channel;
+    for (int64_t c = 0; c < (channels + kLanes - 1) / kLanes * kLanes; ++c) {
+      const bool real = c < channels;
+      bias[c] = real && p.bias != nullptr ? p.bias[first + c] : 0.0f;
+      for (int64_t k = 0; k < p.taps; ++k) tap[k][c] = real ? p.weight[(first + c) * p.taps + k] : 0.0f;
+    }
   }
 };
 
+// Row by row, so that memory is read and written in streams; a row stays in the first-level cache until its last tap.
+template <class T, int kTaps>
+void conv_steps(const Window<T>& window, const ConvWeights& weights, int64_t steps, int64_t channels, int64_t taps) {
+  for (int64_t i = 0; i < steps; ++i) {
+    for (int64_t c = 0; c < channels; c += kLanes) {
+      const int count = channels - c < kLanes ? static_cast<int>(channels - c) : kLanes;
+      vfloat sum = load(weights.bias + c);
+      for (int64_t k = 0; k < (kTaps > 0 ? kTaps : taps); ++k) {
+        sum += load(weights.tap[k] + c) * load(window.rows[i + k] + c, count);
+      }
+      store(window.outputs[i] + c, silu(sum), count);
+    }
+  }
+}
+
 template <class T>
 void conv_piece_of(const vmexport_conv_params& p, const vmexport::ConvPiece& piece) {
-  const Window<T> window(p, piece);
-  for (int64_t channel = 0; channel < p.channels; channel += kLanes) {
+  static constexpr T kZeros[kConvChannels] = {};
+  ConvWeights weights;
+  for (int64_t channel = 0; channel < p.channels; channel += kConvChannels) {
     const int64_t left = p.channels - channel;
-    const int count = left < kLanes ? static_cast<int>(left) : kLanes;
-    vfloat weight[VMEXPORT_MAX_TAPS];
-    load_weight(p, piece.direction, channel, count, weight);
-    const vfloat bias = p.bias != nullptr ? load(p.bias + piece.direction * p.channels + channel, count) : vfloat{};
-    for (int64_t i = 0; i < piece.steps; ++i) {
-      vfloat sum = bias;
-      for (int64_t k = 0; k < p.taps; ++k) sum += weight[k] * window.at(window.rows[i + k], channel, count);
-      store(window.outputs[i] + channel, silu(sum), count);
-    }
+    const int64_t channels = left < kConvChannels ? left : kConvChannels;
+    const Window<T> window(p, piece, channel, kZeros);
+    weights.read(p, piece.direction, channel, channels);
+    const auto steps = p.taps == 4 ? conv_steps<T, 4> : conv_steps<T, 0>;
+    steps(window, weights, piece.steps, channels, p.taps);
   }
 }
 
