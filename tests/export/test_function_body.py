@@ -155,3 +155,32 @@ def test_no_tensor_has_states_over_all_tokens(root_dir: Path) -> None:
     ).stdout
     states_bytes = 2 * 2 * 785 * 384 * 16 * 4
     assert int(output) < states_bytes / 2
+
+
+def small_models() -> Iterator[tuple[onnx.ModelProto, dict[str, Any]]]:
+    """Both operators with their bodies, and inputs."""
+    scan = one_node_model(SELECTIVE_SCAN, function=scan_body(), **SCAN)
+    conv = one_node_model(CAUSAL_CONV1D, function=conv_body(), **ORDER)
+    yield scan, scan_inputs(directions=4, batch=2, length=13, channels=6, states=3)
+    yield conv, conv_inputs(directions=4, batch=2, length=13, channels=6, taps=4)
+
+
+def test_inlined_by_others_it_computes_the_same() -> None:
+    """Converters without functions inline them first; names inside loops have to survive that."""
+    from onnx import inliner
+
+    for model, values in small_models():
+        want = open_session(model).run(None, values)[0]
+        inlined = inliner.inline_local_functions(model)
+        assert not inlined.functions
+        np.testing.assert_array_equal(open_session(inlined).run(None, values)[0], want)
+
+
+def test_another_implementation_agrees() -> None:
+    """The evaluator of the ONNX project itself, so that nothing rests on one runtime's habits."""
+    from onnx.reference import ReferenceEvaluator
+
+    for model, values in small_models():
+        want = open_session(model).run(None, values)[0]
+        got = np.asarray(ReferenceEvaluator(model).run(None, values)[0])
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
