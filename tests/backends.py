@@ -59,14 +59,14 @@ def run_native(case: Case, arrays: Arrays, dtype: str, *, threads: int = 2) -> t
     library = load_native()
     if isinstance(case, ConvCase):
         out = np.full((len(case.directions), case.B, case.L, case.D), np.nan, NUMPY_TYPES[dtype])
-        library.conv(*buffers(arrays), Buffer.of_numpy(out), order=order, threads=threads)
+        tensors = [*buffers(arrays), Buffer.of_numpy(out)]
+        library.conv(*tensors, order=order, threads=threads)
         return out, None
     out = np.full((case.B, case.L, case.D), np.nan, NUMPY_TYPES[dtype])
     state = np.full((case.S, case.B, case.D, case.N), np.nan, np.float32)
+    tensors = [*buffers(arrays), Buffer.of_numpy(out), Buffer.of_numpy(state)]
     library.scan(
-        *buffers(arrays),
-        Buffer.of_numpy(out),
-        Buffer.of_numpy(state),
+        *tensors,
         order=order,
         scale=case.scale,
         delta_softplus=case.delta_softplus,
@@ -124,10 +124,14 @@ def _run_node(case: Case, arrays: Arrays, dtype: str, library: str | None) -> Ar
     from vmexport.export.function_body import causal_conv1d_function, selective_scan_function
 
     is_scan = isinstance(case, ScanCase)
-    attributes = dict(case.order) | ({"scale": case.scale} if isinstance(case, ScanCase) else {})
+    attributes: dict[str, Any] = dict(case.order) | (
+        {"scale": case.scale} if isinstance(case, ScanCase) else {}
+    )
     function = None
     if library is None:
-        sizes = {"states": case.N} if isinstance(case, ScanCase) else {"channels": case.D, "taps": case.K}
+        sizes: dict[str, Any] = (
+            {"states": case.N} if isinstance(case, ScanCase) else {"channels": case.D, "taps": case.K}
+        )
         make = selective_scan_function if is_scan else causal_conv1d_function
         function = make(**attributes, **sizes, opset=18)
     model = one_node_model(

@@ -24,6 +24,15 @@ NUMPY_TYPES: Mapping[str, Any] = {
 }
 
 
+def order_of(case: ScanCase | ConvCase) -> dict[str, Any]:
+    """The attributes that both operators share."""
+    return {
+        "directions": case.directions,
+        "tokens_per_frame": case.tokens_per_frame,
+        "class_token": case.class_token,
+    }
+
+
 @dataclass(frozen=True)
 class ScanCase:
     """One call of the scan; letters as in the operator's schema."""
@@ -51,11 +60,7 @@ class ScanCase:
     @property
     def order(self) -> dict[str, Any]:
         """The attributes that both operators share."""
-        return {
-            "directions": self.directions,
-            "tokens_per_frame": self.tokens_per_frame,
-            "class_token": self.class_token,
-        }
+        return order_of(self)
 
     @property
     def plain(self) -> bool:
@@ -98,7 +103,10 @@ class ConvCase:
     strided: bool = False
     dtypes: Sequence[str] = DTYPES
 
-    order = ScanCase.order
+    @property
+    def order(self) -> dict[str, Any]:
+        """The attributes that both operators share."""
+        return order_of(self)
 
     @property
     def plain(self) -> bool:
@@ -169,7 +177,7 @@ def conv_answer(case: ConvCase, dtype: str) -> Array:
     return to_numpy(causal_conv1d_reference(*tensors, **case.order))
 
 
-_BY_FRAME = {"L": 257, "class_token": 1, "tokens_per_frame": 32}
+_BY_FRAME: dict[str, Any] = {"L": 257, "class_token": 1, "tokens_per_frame": 32}
 
 SCAN_CASES = (
     ScanCase("one_token", L=1, D=5, N=4, directions=(0,), B=3),

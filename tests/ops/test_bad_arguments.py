@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from backends import native_library
+from backends import buffers, native_library
 from cases import Arrays, ConvCase, ScanCase, to_torch
 
 from vmexport.errors import ExitCode, ShapeError
 from vmexport.ops import ScanOrder, causal_conv1d, directional_selective_scan
-from vmexport.ops.buffer import Buffer
 from vmexport.ops.native import Order, load_native
 from vmexport.ops.reference import causal_conv1d_reference, selective_scan_reference
 
@@ -27,15 +26,15 @@ def _tensors(arrays: Arrays, device: str = "cpu") -> list[Any]:
 
 
 def _native_scan(arrays: Arrays, order: dict[str, Any]) -> None:
-    buffers: list[Any] = [None if array is None else Buffer.of_numpy(array) for array in arrays.values()]
     y = np.empty((SCAN.B, SCAN.L, SCAN.D), np.float32)
-    load_native().scan(*buffers, Buffer.of_numpy(y), order=Order(**order))
+    tensors = buffers({**arrays, "y": y})
+    load_native().scan(*tensors, order=Order(**order))
 
 
 def _native_conv(arrays: Arrays, order: dict[str, Any]) -> None:
-    buffers: list[Any] = [None if array is None else Buffer.of_numpy(array) for array in arrays.values()]
     u = np.empty((len(CONV.directions), CONV.B, CONV.L, CONV.D), np.float32)
-    load_native().conv(*buffers, Buffer.of_numpy(u), order=Order(**order))
+    tensors = buffers({**arrays, "u": u})
+    load_native().conv(*tensors, order=Order(**order))
 
 
 SCAN_CALLS: dict[str, Call] = {

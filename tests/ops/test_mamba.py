@@ -136,8 +136,11 @@ def test_gradients_of_every_form(form: str) -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_mixed_dtypes_compute_in_float32(dtype: torch.dtype) -> None:
     arguments = inputs()
-    half = {**arguments, **{key: arguments[key].to(dtype) for key in ("u", "delta", "B", "C", "z")}}
-    rounded = {
+    half: dict[str, Any] = {
+        **arguments,
+        **{key: arguments[key].to(dtype) for key in ("u", "delta", "B", "C", "z")},
+    }
+    rounded: dict[str, Any] = {
         key: value.float() if isinstance(value, torch.Tensor) else value for key, value in half.items()
     }
     want, _ = by_definition(**rounded)
@@ -145,7 +148,7 @@ def test_mixed_dtypes_compute_in_float32(dtype: torch.dtype) -> None:
     for mixture in (half, {**half, "C": rounded["C"]}, {**half, "A": arguments["A"].double()}):
         out, state = selective_scan(**mixture, return_last_state=True)
         assert (out.dtype, state.dtype) == (dtype, torch.float32)
-    everything = {
+    everything: dict[str, Any] = {
         key: value.to(dtype) if isinstance(value, torch.Tensor) else value for key, value in half.items()
     }
     assert selective_scan(**everything).dtype == dtype

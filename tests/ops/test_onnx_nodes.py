@@ -62,7 +62,7 @@ class Mamba(torch.nn.Module):
 def export(model: torch.nn.Module, arguments: tuple[Any, ...]) -> onnx.ModelProto:
     """The model as torch's exporter writes it."""
     with torch.no_grad():
-        program = torch.onnx.export(model, arguments, dynamo=True, opset_version=18, verbose=False)
+        program = torch.onnx.export(model.eval(), arguments, dynamo=True, opset_version=18, verbose=False)
     assert program is not None
     return program.model_proto
 

@@ -30,7 +30,7 @@ def test_every_kind_has_its_exit_code() -> None:
     assert defined == set(KINDS)
     assert {kind: int(kind.exit_code) for kind in KINDS} == KINDS
     assert VmexportError.exit_code is ExitCode.BUG
-    assert ExitCode.INTERRUPTED == 130
+    assert int(ExitCode.INTERRUPTED) == 130
 
 
 def test_the_parts_become_lines() -> None:
