@@ -194,7 +194,6 @@ SCAN_CASES = (
     ScanCase("many_states", L=65, D=5, N=256),
     ScanCase("many_channels", L=33, D=768, N=16, scale=0.5),
     ScanCase("full_length", L=1569, D=16, N=16, class_token=1, tokens_per_frame=196),
-    ScanCase("full_size", L=1569, D=768, N=16, class_token=1, tokens_per_frame=196, dtypes=("float32",)),
     ScanCase("strided", D=33, N=4, directions=(0, 2), B=2, strided=True, **_BY_FRAME),
     ScanCase("no_gate", L=65, D=17, N=16, without=("z",)),
     ScanCase("no_skip", L=65, D=17, N=16, without=("D",)),

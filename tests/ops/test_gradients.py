@@ -10,7 +10,7 @@ import torch
 from cases import CONV_CASES, SCAN_CASES, ConvCase, ScanCase, to_numpy, to_torch
 from tolerances import GRADIENT, HALF_GRADIENT, assert_close
 
-from vmexport.ops import causal_conv1d
+from vmexport.ops import causal_conv1d, directional_selective_scan
 from vmexport.ops.reference import causal_conv1d_reference, selective_scan_reference
 
 SMALL_SCANS = tuple(
@@ -146,3 +146,21 @@ def test_empty_calls_give_empty_results(shape: tuple[int, int]) -> None:
     assert all(np.isfinite(to_numpy(gradient)).all() for gradient in gradients)
     u = causal_conv1d(y, torch.ones(2, 3, 4), None, directions=(0, 1), tokens_per_frame=1, class_token=0)
     assert u.shape == (2, batch, length, 3)
+
+
+def test_a_compiled_model_keeps_the_operators_whole() -> None:
+    case = ScanCase("compiled", L=9, D=5, N=4, class_token=1, tokens_per_frame=4, directions=(0, 2))
+    weight = torch.randn(2, 5, 4)
+
+    def model(u: torch.Tensor, *others: Any) -> torch.Tensor:
+        y = directional_selective_scan(u, *others, **case.order)
+        return causal_conv1d(y, weight, None, **case.order).sum()
+
+    tensors = leaves(case, torch.float32)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager", dynamic=True)
+    for got, want in zip(
+        torch.autograd.grad(compiled(*tensors), tensors),
+        torch.autograd.grad(model(*tensors), tensors),
+        strict=True,
+    ):
+        assert torch.equal(got, want)

@@ -14,7 +14,7 @@ from vmexport.ops.buffer import Buffer, check_layout, shapes
 from vmexport.ops.loading import BUILD_FIX, SCAN_LIBRARY, library_path
 from vmexport.ops.validate import Sizes, check_directions, conv_sizes, scan_sizes
 
-__all__ = ["Buffer", "NativeLibrary", "library_path", "load_native"]
+__all__ = ["Buffer", "NativeLibrary", "Order", "library_path", "load_native"]
 
 
 @dataclass(frozen=True)
