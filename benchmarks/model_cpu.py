@@ -1,8 +1,9 @@
 """The whole model on a CPU: 16 frames, batch 1, float32, against named peers in one interleaved run.
 
 Peers: the time that ONNX Runtime's own MatMul needs for the model's products alone; the same file on its
-function body; PyTorch with a lean token-major loop in place of the operator. Every contender that computes
-logits has to agree with the float32 network on the timed clips first. Results go to results/model-cpu.json.
+function body; PyTorch with a token-major loop in place of the operator. The goal is set against the plain loop,
+direction by direction; a tuned one is reported too. Every contender that computes logits has to agree with the
+float32 network on the timed clips first. Results go to results/model-cpu.json.
 
     python benchmarks/model_cpu.py [--threads 2] [--rounds 7]
 """
@@ -24,7 +25,7 @@ import onnx
 import torch
 from common import Goal, finish, in_turns, summary
 from onnx import TensorProto, helper, numpy_helper
-from peers import lean_scan
+from peers import in_place_scan, lean_scan, one_thread
 from torch import Tensor
 
 from vmexport.bench.flops import count
@@ -39,6 +40,7 @@ from vmexport.runtime.session import SessionOptions, open_session
 
 PRESET, FRAMES = "videomamba_small", 16
 LIBRARY, BODY, PRODUCTS, LEAN = "library", "function body", "products alone", "PyTorch, lean loop"
+STACKED = "PyTorch, tuned loop over both directions at once"
 
 
 def products(a: Architecture) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
@@ -97,23 +99,44 @@ def products_model(a: Architecture) -> tuple[bytes, dict[str, np.ndarray[Any, An
     return model.SerializeToString(), inputs
 
 
-def lean_operator(
-    u: Tensor, delta: Tensor, A: Tensor, BC: Tensor, D: Tensor, delta_bias: Tensor, z: Tensor, **order: Any
-) -> Tensor:
-    """The operator of the network, computed by the lean loop; batch 1."""
-    scale = order.pop("scale")
-    orders = _orders(u.shape[2], **order)
+def loop_operator(stacked: bool) -> Callable[..., Tensor]:
+    """The scan of the network by a PyTorch loop, batch 1: by direction and plain, or both at once and tuned."""
 
-    def visited(x: Tensor) -> Tensor:
-        """`(S, 1, L, D)` to `(L, S, D)`, each direction in its own order."""
-        return torch.stack([x[s, 0, index] for s, index in enumerate(orders)], dim=1)
+    def run(
+        u: Tensor,
+        delta: Tensor,
+        A: Tensor,
+        BC: Tensor,
+        D: Tensor,
+        delta_bias: Tensor,
+        z: Tensor,
+        **order: Any,
+    ) -> Tensor:
+        scale = order.pop("scale")
+        orders = _orders(u.shape[2], **order)
 
-    y = lean_scan(visited(u), visited(delta), A, visited(BC), D, delta_bias)
-    total = torch.zeros_like(z)
-    for s, index in enumerate(orders):
-        total[0, index] += y[:, s]
-    gated: Tensor = scale * total * torch.nn.functional.silu(z)
-    return gated
+        def visited(x: Tensor, part: slice) -> Tensor:
+            """`(S, 1, L, D)` to `(L, S of the part, D)`, each direction in its own order."""
+            return torch.stack([x[s, 0, orders[s]] for s in range(len(orders))[part]], dim=1)
+
+        total = torch.zeros_like(z)
+        for part in [slice(None)] if stacked else [slice(s, s + 1) for s in range(len(orders))]:
+            seen = (
+                visited(u, part),
+                visited(delta, part),
+                A[part],
+                visited(BC, part),
+                D[part],
+                delta_bias[part],
+            )
+            with one_thread():
+                y = in_place_scan(*seen) if stacked else lean_scan(*seen)
+            for position, index in enumerate(orders[part]):
+                total[0, index] += y[:, position]
+        gated: Tensor = scale * total * torch.nn.functional.silu(z)
+        return gated
+
+    return run
 
 
 def lean_convolution(x: Tensor, weight: Tensor, bias: Tensor, **order: Any) -> Tensor:
@@ -138,13 +161,13 @@ def _orders(length: int, *, directions: Any, tokens_per_frame: int, class_token:
 
 
 @contextmanager
-def lean_operators() -> Iterator[None]:
+def loop_operators(stacked: bool) -> Iterator[None]:
     """Within, networks compute both operators in plain PyTorch."""
     module = importlib.import_module(
         "vmexport.model.freeze"
     )  # the package's attribute of this name is a function
     with (
-        mock.patch.object(module, "directional_selective_scan", lean_operator),
+        mock.patch.object(module, "directional_selective_scan", loop_operator(stacked)),
         mock.patch.object(module, "causal_conv1d", lean_convolution),
     ):
         yield
@@ -170,17 +193,18 @@ def main() -> int:
         content, inputs = products_model(model.architecture)
         session, _ = open_session(content, "products", SessionOptions("off", options.threads))
 
-        def lean() -> Any:
-            with torch.inference_mode(), lean_operators():
+        def loop(stacked: bool) -> Any:
+            with torch.inference_mode(), loop_operators(stacked):
                 return frozen(torch.from_numpy(clips)).numpy()
 
         contenders: dict[str, Callable[[], Any]] = {
             LIBRARY: lambda: library(clips),
             PRODUCTS: lambda: session.run(None, inputs),
             BODY: lambda: body(clips),
-            LEAN: lean,
+            LEAN: lambda: loop(stacked=False),
+            STACKED: lambda: loop(stacked=True),
         }
-        parity = _parity(frozen, clips, {name: contenders[name] for name in (LIBRARY, BODY, LEAN)})
+        parity = _parity(frozen, clips, {name: contenders[name] for name in (LIBRARY, BODY, LEAN, STACKED)})
         times = summary(in_turns(contenders, options.rounds))
     return _report(model.architecture, times, parity, options.threads)
 
@@ -221,7 +245,7 @@ def _report(
         "linear_macs": count(a).linear_macs,
     }
     for name, value in times.items():
-        print(f"{name:>22}: median {value['median_ms']:9.1f} ms, fastest {value['fastest_ms']:9.1f} ms")
+        print(f"{name:>50}: median {value['median_ms']:9.1f} ms, fastest {value['fastest_ms']:9.1f} ms")
     title = f"{PRESET}, {FRAMES} frames, batch 1, float32, {threads} threads"
     return 0 if finish("model-cpu", title, goals, details) else 8
 
