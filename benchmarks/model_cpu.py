@@ -1,9 +1,9 @@
 """The whole model on a CPU: 16 frames, batch 1, float32, against named peers in one interleaved run.
 
 Peers: the time that ONNX Runtime's own MatMul needs for the model's products alone; the same file on its
-function body; PyTorch with a token-major loop in place of the operator. The goal is set against the plain loop,
-direction by direction; a tuned one is reported too. Every contender that computes logits has to agree with the
-float32 network on the timed clips first. Results go to results/model-cpu.json.
+function body; PyTorch with a token-major loop in place of the operator. The goal is set against the plain
+loop, direction by direction; a tuned one is reported too. Every contender that computes logits has to agree
+with the float32 network on the timed clips first. Results go to results/model-cpu.json.
 
     python benchmarks/model_cpu.py [--threads 2] [--rounds 7]
 """
@@ -100,7 +100,7 @@ def products_model(a: Architecture) -> tuple[bytes, dict[str, np.ndarray[Any, An
 
 
 def loop_operator(stacked: bool) -> Callable[..., Tensor]:
-    """The scan of the network by a PyTorch loop, batch 1: by direction and plain, or both at once and tuned."""
+    """The scan of the network by a PyTorch loop, batch 1: plain and by direction, or tuned and at once."""
 
     def run(
         u: Tensor,

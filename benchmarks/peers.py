@@ -59,7 +59,7 @@ def lean_scan(u: Tensor, delta: Tensor, A: Tensor, BC: Tensor, D: Tensor, bias: 
 
 
 def in_place_scan(u: Tensor, delta: Tensor, A: Tensor, BC: Tensor, D: Tensor, bias: Tensor) -> Tensor:
-    """The same, tuned as far as PyTorch allows: no allocation in a step, products of all steps made before."""
+    """The same, tuned as far as PyTorch allows: no allocation in a step, products of all steps first."""
     states = A.shape[-1]
     delta = functional.softplus(delta + bias)
     pushed, steps = (delta * u).unsqueeze(-1), delta.unsqueeze(-1)  # (L, S, D, 1) each
