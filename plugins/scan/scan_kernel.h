@@ -68,20 +68,16 @@ inline TileTokens tile_tokens(const vmexport_token_order& order, int32_t directi
   return tile;
 }
 
-// B and C of a tile as float32, states padded with zeros: tile[t] = B (padded), C (padded).
+// B and C of a tile as float32: tile[t] = B (states), C (states).
 template <class T>
-void load_bc(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, const TileTokens& tokens, int64_t padded,
-             float* tile) {
+void load_bc(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, const TileTokens& tokens, float* tile) {
   const int64_t offset = piece.direction * p.bc_stride[0] + piece.batch * p.bc_stride[1];
+  const int64_t width = 2 * p.states;
   for (int64_t t = 0; t < tokens.count; ++t) {
     const T* source = row<T>(p.bc, offset, p.bc_stride[2], tokens.token[t]);
-    for (int half = 0; half < 2; ++half) {
-      float* target = tile + (2 * t + half) * padded;
-      for (int64_t n = 0; n < padded; n += kLanes) {
-        const int64_t left = p.states - n;
-        const int count = left < kLanes ? (left < 0 ? 0 : static_cast<int>(left)) : kLanes;
-        store(target + n, load(source + half * p.states + n, count));
-      }
+    for (int64_t n = 0; n < width; n += kLanes) {
+      const int count = width - n < kLanes ? static_cast<int>(width - n) : kLanes;
+      store(tile + t * width + n, load(source + n, count), count);
     }
   }
 }
@@ -105,27 +101,46 @@ void prepare_inputs(const vmexport_scan_params& p, const vmexport::ScanPiece& pi
   }
 }
 
-// Phase 2: h = exp(delta A) h + input B, sum += C h, for kStatesAtOnce states held in registers.
-// `a` is A * log2(e). kDecays promises delta * a <= 0, which spares the exponential its upper limit.
-template <bool kDecays>
-void scan_states(const float* a, float* states, const float* b, const float* c, int64_t bc_stride, int64_t tokens,
-                 const NextRows& next, TileScratch& scratch) {
-  vfloat h[kStatesAtOnce];
-  for (int n = 0; n < kStatesAtOnce; ++n) h[n] = load(states + n * kLanes);
-  for (int64_t t = 0; t < tokens; ++t) {
+// What phase 2 reads of a channel block: `a` is A * log2(e), (state, lane); `states` likewise; `bc` a tile.
+struct Recurrence {
+  const float* a;
+  float* states;
+  const float* bc;
+  int64_t count;  // states N
+  int64_t tokens;
+};
+
+// Phase 2: h = exp(delta A) h + input B, sum += C h, for kStates states from `first` on, held in registers.
+// kDecays promises delta * a <= 0, which spares the exponential its upper limit.
+template <bool kDecays, int kStates>
+void scan_states(const Recurrence& work, int64_t first, const NextRows& next, TileScratch& scratch) {
+  const float* const a = work.a + first * kLanes;
+  float* const states = work.states + first * kLanes;
+  vfloat h[kStates];
+  for (int n = 0; n < kStates; ++n) h[n] = load(states + n * kLanes);
+  for (int64_t t = 0; t < work.tokens; ++t) {
     NextRows::fetch(next, t);
+    const float* const b = work.bc + t * 2 * work.count + first;
+    const float* const c = b + work.count;
     const vfloat delta = load(scratch.delta[t]);
     const vfloat input = load(scratch.input[t]);
     vfloat even = load(scratch.sum[t]);
     vfloat odd = {};
 #pragma GCC unroll 16
-    for (int n = 0; n < kStatesAtOnce; ++n) {
-      h[n] = exp2_of_product<kDecays>(delta, load(a + n * kLanes)) * h[n] + input * b[t * bc_stride + n];
-      (n % 2 ? odd : even) += h[n] * c[t * bc_stride + n];
+    for (int n = 0; n < kStates; ++n) {
+      h[n] = exp2_of_product<kDecays>(delta, load(a + n * kLanes)) * h[n] + input * b[n];
+      (n % 2 ? odd : even) += h[n] * c[n];
     }
     store(scratch.sum[t], even + odd);
   }
-  for (int n = 0; n < kStatesAtOnce; ++n) store(states + n * kLanes, h[n]);
+  for (int n = 0; n < kStates; ++n) store(states + n * kLanes, h[n]);
+}
+
+// All states from `first` on, in ever smaller groups; a padded group would turn an infinite input into NaN.
+template <bool kDecays, int kStates = kStatesAtOnce>
+void scan_all_states(const Recurrence& work, int64_t first, const NextRows& next, TileScratch& scratch) {
+  for (; first + kStates <= work.count; first += kStates) scan_states<kDecays, kStates>(work, first, next, scratch);
+  if constexpr (kStates > 1) scan_all_states<kDecays, kStates / 2>(work, first, next, scratch);
 }
 
 // scale * SiLU(z) * sum, or scale * sum without a gate.
@@ -157,27 +172,26 @@ void combine(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, co
   }
 }
 
-// A of the piece's channels times log2(e), transposed to (block, state, lane); padding is zero.
+// A of the piece's channels times log2(e), transposed to (block, state, lane); lanes beyond the channels are zero.
 // Returns whether no element is positive.
-inline bool load_a(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, int64_t padded, float* a) {
+inline bool load_a(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, float* a) {
   bool positive = false;
   for (int64_t c = 0; c < (piece.channels + kLanes - 1) / kLanes * kLanes; ++c) {
     const float* source = p.a + (piece.direction * p.channels + piece.channel + c) * p.states;
-    for (int64_t n = 0; n < padded; ++n) {
-      const bool real = c < piece.channels && n < p.states;
-      a[(c / kLanes * padded + n) * kLanes + c % kLanes] = real ? source[n] * kLog2e : 0.0f;
+    for (int64_t n = 0; n < p.states; ++n) {
+      const bool real = c < piece.channels;
+      a[(c / kLanes * p.states + n) * kLanes + c % kLanes] = real ? source[n] * kLog2e : 0.0f;
       positive |= real && source[n] > 0.0f;
     }
   }
   return !positive;
 }
 
-inline void store_last_state(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, int64_t padded,
-                             const float* states) {
+inline void store_last_state(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, const float* states) {
   const int64_t sequence = piece.direction * p.batch + piece.batch;
   for (int64_t c = 0; c < piece.channels; ++c) {
     float* target = p.last_state + (sequence * p.channels + piece.channel + c) * p.states;
-    for (int64_t n = 0; n < p.states; ++n) target[n] = states[(c / kLanes * padded + n) * kLanes + c % kLanes];
+    for (int64_t n = 0; n < p.states; ++n) target[n] = states[(c / kLanes * p.states + n) * kLanes + c % kLanes];
   }
 }
 
@@ -200,17 +214,18 @@ NextRows next_rows(const vmexport_scan_params& p, const vmexport::ScanPiece& pie
 
 template <class T>
 void scan_piece_of(const vmexport_scan_params& p, const vmexport::ScanPiece& piece) {
-  const int64_t padded = (p.states + kStatesAtOnce - 1) / kStatesAtOnce * kStatesAtOnce;
   const int64_t blocks = (piece.channels + kLanes - 1) / kLanes;
+  const int64_t block_floats = p.states * kLanes;
   float* const a = piece.workspace;
-  float* const states = a + blocks * padded * kLanes;
-  float* const bc = states + blocks * padded * kLanes;
-  const bool decays = load_a(p, piece, padded, a) && p.delta_softplus;
-  memset(states, 0, sizeof(float) * blocks * padded * kLanes);
+  float* const states = a + blocks * block_floats;
+  float* const bc = states + blocks * block_floats;
+  const bool decays = load_a(p, piece, a) && p.delta_softplus;
+  const auto recur = decays ? scan_all_states<true> : scan_all_states<false>;
+  memset(states, 0, sizeof(float) * blocks * block_floats);
   TileScratch scratch;
   for (int64_t first = 0; first < p.length; first += kTileTokens) {
     const TileTokens tokens = tile_tokens(p.order, piece.direction, p.length, first);
-    load_bc<T>(p, piece, tokens, padded, bc);
+    load_bc<T>(p, piece, tokens, bc);
     for (int64_t block = 0; block < blocks; ++block) {
       const int64_t channel = piece.channel + block * kLanes;
       const int64_t left = piece.channels - block * kLanes;
@@ -219,15 +234,11 @@ void scan_piece_of(const vmexport_scan_params& p, const vmexport::ScanPiece& pie
       const NextRows next =
           next_rows<T>(p, piece, piece.channel + later % blocks * kLanes, later < blocks ? tokens.token : tokens.ahead);
       prepare_inputs<T>(p, piece, tokens, channel, count, scratch);
-      for (int64_t n = 0; n < padded; n += kStatesAtOnce) {
-        const int64_t offset = (block * padded + n) * kLanes;
-        const auto scan = decays ? scan_states<true> : scan_states<false>;
-        scan(a + offset, states + offset, bc + n, bc + padded + n, 2 * padded, tokens.count, next, scratch);
-      }
+      recur({a + block * block_floats, states + block * block_floats, bc, p.states, tokens.count}, 0, next, scratch);
       combine<T>(p, piece, tokens, channel, count, scratch);
     }
   }
-  if (p.last_state != nullptr) store_last_state(p, piece, padded, states);
+  if (p.last_state != nullptr) store_last_state(p, piece, states);
 }
 
 template <class T>

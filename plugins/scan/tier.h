@@ -42,12 +42,8 @@ struct Tier {
   void (*conv)(const vmexport_conv_params& params, const ConvPiece& piece);
 };
 
-// Floats of workspace of a scan piece of `channels` (a multiple of the lanes), enough for every tier: A, states,
-// one tile of B and C.
-constexpr int64_t workspace_floats(int64_t states, int64_t channels) {
-  const int64_t padded = (states + 15) / 16 * 16;
-  return 2 * padded * channels + 2 * padded * kTileTokens;
-}
+// Floats of workspace of a scan piece of `channels` (a multiple of the lanes): A, states, one tile of B and C.
+constexpr int64_t workspace_floats(int64_t states, int64_t channels) { return 2 * states * (channels + kTileTokens); }
 
 extern const Tier kBaselineTier;  // the instruction set every machine of this architecture has
 #if defined(__x86_64__)
