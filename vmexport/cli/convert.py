@@ -19,6 +19,22 @@ def convert(
     output: options.Output = Path("model.safetensors"),
     labels: options.Labels = None,
     frames: options.Frames = None,
+    tubelet: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Frames of one token; an image model repeats its patches over them.",
+            show_default="as in the model",
+        ),
+    ] = None,
+    classes: options.Classes = None,
+    init_position: Annotated[
+        str,
+        typer.Option(
+            help="From an image's positions to a video's: expanding, interpolate-space, "
+            "interpolate-dim or random (paper, section 4.2)."
+        ),
+    ] = "expanding",
     cls_position: options.ClsPosition = None,
     scale: options.Scale = None,
     interpolate_time: options.InterpolateTime = False,
@@ -33,8 +49,11 @@ def convert(
 
         model = load_checkpoint(
             checkpoint,
+            init_position=init_position,
             **options.given(
                 frames=frames,
+                tubelet=tubelet,
+                num_classes=classes,
                 cls_position=cls_position,
                 scale=scale,
                 interpolate_time=interpolate_time,
