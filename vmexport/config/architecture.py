@@ -155,12 +155,17 @@ def _check(a: Architecture) -> None:
             raise UsageError(f"{name} must be a whole number of at least 1", f"got {value!r}")
     if a.dt_rank < 0:
         raise UsageError("dt_rank must be 0 (automatic) or positive", f"got {a.dt_rank}")
-    for name, allowed in (("cls_position", CLS_POSITIONS), ("position", POSITION_EMBEDDINGS), ("norm", NORMS)):
+    for name, allowed in (
+        ("cls_position", CLS_POSITIONS),
+        ("position", POSITION_EMBEDDINGS),
+        ("norm", NORMS),
+    ):
         if getattr(a, name) not in allowed:
             raise UsageError(f"unknown {name}: {getattr(a, name)!r}", f"expected one of {', '.join(allowed)}")
     if not a.directions or any(order not in SCAN_ORDERS for order in a.directions):
         raise UsageError(
-            f"unknown scan order in directions: {list(a.directions)}", f"expected some of {', '.join(SCAN_ORDERS)}"
+            f"unknown scan order in directions: {list(a.directions)}",
+            f"expected some of {', '.join(SCAN_ORDERS)}",
         )
     _check_divides(a.frames, a.tubelet, "frames", "tubelet")
     _check_divides(a.size, a.patch_size, "size", "patch_size")

@@ -28,7 +28,13 @@ class Preprocessing:
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(self.mean))
         object.__setattr__(self, "std", tuple(self.std))
-        if self.stride < 1 or self.resize < 0 or len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+        if (
+            self.stride < 1
+            or self.resize < 0
+            or len(self.mean) != 3
+            or len(self.std) != 3
+            or min(self.std) <= 0
+        ):
             raise UsageError("preprocessing settings are out of range", f"got {self}")
 
     def to_dict(self) -> dict[str, Any]:

@@ -45,7 +45,9 @@ class BatchProfile:
         if len(values) == 3:
             return cls(*values)
         raise UsageError(
-            f"cannot read the batch {text!r}", "expected one number or min:opt:max", "for example --batch 1:4:8"
+            f"cannot read the batch {text!r}",
+            "expected one number or min:opt:max",
+            "for example --batch 1:4:8",
         )
 
     @property
