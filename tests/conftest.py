@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ import pytest
 
 # Set before anything imports torch or NumPy's BLAS users: small tensors only lose by more threads.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+# A run started in the background inherits an ignored SIGINT, and so would the processes that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
