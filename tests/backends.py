@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from vmexport.ops.reference import causal_conv1d_reference, selective_scan_refer
 from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
 
 Case = ScanCase | ConvCase
-TIERS = ("avx512", "avx2", "neon", "baseline")
+TIERS = ("neon",) if platform.machine() == "aarch64" else ("avx512", "avx2", "baseline")
 ORT_LIBRARY = "libvmexport_ort.so"
 
 
