@@ -35,6 +35,18 @@ def test_success_replaces_the_target_and_leaves_nothing_else(tmp_path: Path) -> 
     assert names(tmp_path) == ["a.onnx"]
 
 
+def test_the_file_gets_the_usual_permissions(tmp_path: Path) -> None:
+    usual = tmp_path / "usual"
+    usual.touch()
+    for before in (None, 0o640):
+        target = tmp_path / "a.onnx"
+        if before is not None:
+            target.chmod(before)
+        with atomic_write(target) as temporary:
+            temporary.touch(mode=0o600)
+        assert target.stat().st_mode & 0o777 == (before or usual.stat().st_mode & 0o777)
+
+
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError, SystemExit])
 def test_an_interrupted_write_keeps_the_old_file(tmp_path: Path, stop: type[BaseException]) -> None:
     target = tmp_path / "a.onnx"

@@ -29,7 +29,9 @@ def atomic_write(target: Path | str) -> Iterator[Path]:
         raise _explain(error, target) from error
     temporary = folder / target.name
     try:
+        mode = _usual_mode(target, folder)
         yield temporary
+        temporary.chmod(mode)  # some writers make their files private
         temporary.replace(target)
     except OSError as error:
         raise _explain(error, target) from error
@@ -37,6 +39,17 @@ def atomic_write(target: Path | str) -> Iterator[Path]:
         for leftover in folder.glob("*"):
             leftover.unlink(missing_ok=True)
         folder.rmdir()
+
+
+def _usual_mode(target: Path, folder: Path) -> int:
+    """Permissions of the file that is replaced, else those that this process gives to any new file."""
+    if target.exists():
+        return target.stat().st_mode & 0o777
+    probe = folder / "mode"
+    probe.touch()
+    mode = probe.stat().st_mode & 0o777
+    probe.unlink()
+    return mode
 
 
 def _explain(error: OSError, target: Path) -> InputError | BuildError:

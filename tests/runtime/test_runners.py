@@ -62,6 +62,14 @@ def test_strided_clips_are_taken(file: Path) -> None:
         np.testing.assert_array_equal(run(backwards), run(clips))
 
 
+def test_a_torch_tensor_is_as_good_as_an_array(file: Path) -> None:
+    clips = noise(small_architecture())
+    with open_runner(file) as run:
+        np.testing.assert_array_equal(run(torch.from_numpy(clips)), run(clips))
+        with pytest.raises(ShapeError, match="detach"):
+            run(torch.from_numpy(clips).requires_grad_())
+
+
 def test_outside_of_with_it_explains(file: Path) -> None:
     runner = open_runner(file)
     with pytest.raises(UsageError, match="not open"):
@@ -77,7 +85,7 @@ def test_outside_of_with_it_explains(file: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda c: c.tolist(), "expected a numpy array, got list"),
+        (lambda c: c.tolist(), "expected a NumPy array, got list"),
         (lambda c: c.astype(np.float64), "expected dtype float32, got float64"),
         (lambda c: (c * 255).astype(np.uint8), "got uint8"),
         (lambda c: c[0], r"add the batch axis: clips\[None\]"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +58,12 @@ class Runner(ABC):
         self._info = None
         self._close()
 
-    def __call__(self, clips: Array) -> Array:
+    def __call__(self, clips: Any) -> Array:
         """Classify clips.
 
         Args:
-            clips: `(B, 3, T, H, W)` float32, normalised, on the host; an image model takes T = 1.
+            clips: `(B, 3, T, H, W)` float32, normalised, on the host: a NumPy array or what converts to one,
+                such as a torch tensor; an image model takes T = 1.
 
         Returns:
             logits `(B, classes)` float32.
@@ -72,8 +73,9 @@ class Runner(ABC):
             InputError: NaN or infinity among the values.
             UsageError: the runner is not open.
         """
-        check_clips(clips, self.info, self.source, bounded=self.bounded)
-        return self._run(np.ascontiguousarray(clips))
+        array = _as_array(clips, self.source)
+        check_clips(array, self.info, self.source, bounded=self.bounded)
+        return self._run(np.ascontiguousarray(array))
 
     @abstractmethod
     def _open(self) -> ModelInfo:
@@ -88,25 +90,20 @@ class Runner(ABC):
         """Compute the logits of valid, contiguous clips."""
 
 
-def check_clips(clips: object, info: ModelInfo, source: str, *, bounded: bool = True) -> None:
+def check_clips(clips: NDArray[Any], info: ModelInfo, source: str, *, bounded: bool = True) -> None:
     """Refuse clips that the model of `info` does not take.
 
     Args:
-        clips: what a user passed for `(B, 3, T, H, W)` float32.
+        clips: what a user passed for `(B, 3, T, H, W)` float32, as an array.
         info: the model; its profile bounds B.
         source: name of the model in messages.
         bounded: whether B must lie in the profile; otherwise it is any number from 1.
 
     Raises:
-        ShapeError: wrong type, dtype, shape or batch.
+        ShapeError: wrong dtype, shape or batch.
         InputError: NaN or infinity among the values.
     """
     what = f"{source} cannot take these clips"
-    if not isinstance(clips, np.ndarray):
-        kind = type(clips).__name__
-        raise ShapeError(
-            what, f"expected a numpy array, got {kind}", "pass numpy.asarray(clips, numpy.float32)"
-        )
     if clips.dtype != np.float32:
         fix = "normalise frames as vmexport.predict does, then clips.astype(numpy.float32)"
         raise ShapeError(what, f"expected dtype float32, got {clips.dtype}", fix)
@@ -122,6 +119,20 @@ def check_clips(clips: object, info: ModelInfo, source: str, *, bounded: bool = 
         raise InputError(
             what, "they hold NaN or infinity", "look at the source of the clips; drop broken frames"
         )
+
+
+def _as_array(clips: Any, source: str) -> NDArray[Any]:
+    """The array itself, or the array that an array-like object (a torch tensor) offers."""
+    if isinstance(clips, np.ndarray):
+        return clips
+    what, fix = f"{source} cannot take these clips", "pass numpy.asarray(clips, numpy.float32)"
+    if not hasattr(clips, "__array__"):
+        raise ShapeError(what, f"expected a NumPy array, got {type(clips).__name__}", fix)
+    try:
+        return np.asarray(clips)
+    except (TypeError, RuntimeError) as error:  # a tensor that needs gradients, or lies on a device
+        reason = str(error).splitlines()[0]
+        raise ShapeError(what, reason, "pass clips.detach().cpu().numpy()") from error
 
 
 def _check_batch(batch: int, info: ModelInfo, what: str, bounded: bool) -> None:
