@@ -176,7 +176,7 @@ def main() -> int:
         quick = {name: call for name, call in contenders.items() if name.startswith("kernel")} | exponentials
         slow = {name: call for name, call in contenders.items() if name not in quick}
         # Peers that need seconds get fewer turns; the kernel runs beside them too, for ratios of one run.
-        times = in_turns(quick, options.rounds, seconds=0.05)
+        times = in_turns(quick, options.rounds, seconds=0.2)
         beside = in_turns({"kernel, 2": contenders["kernel, 2"], **slow}, max(3, options.rounds // 5))
     return _report(summary(times), summary(beside), errors, _wild())
 
