@@ -22,6 +22,15 @@ struct Checker {
     va_end(arguments);
   }
 
+  // What both parameter structs begin with.
+  template <class Params>
+  void header(const Params& p) noexcept {
+    require(p.struct_size == sizeof p, "struct_size: expected %zu, got %u (header and library differ)", sizeof p,
+            p.struct_size);
+    dtype(p.dtype);
+    range("channels (D)", p.channels, 1, INT32_MAX);
+  }
+
   void pointer(const void* data, const char* name, bool empty) noexcept {
     require(data != nullptr || empty, "%s: expected data, got a null pointer", name);
   }
@@ -74,10 +83,7 @@ struct Checker {
 
 vmexport_status validate(const vmexport_scan_params& p, char* message) noexcept {
   Checker check{message};
-  check.require(p.struct_size == sizeof p, "struct_size: expected %zu, got %u (header and library differ)", sizeof p,
-                p.struct_size);
-  check.dtype(p.dtype);
-  check.range("channels (D)", p.channels, 1, INT32_MAX);
+  check.header(p);
   check.range("states (N)", p.states, 1, VMEXPORT_MAX_STATES);
   if (check.status == VMEXPORT_OK) check.order(p.order, p.length);
   if (check.status == VMEXPORT_OK) {
@@ -100,10 +106,7 @@ vmexport_status validate(const vmexport_scan_params& p, char* message) noexcept 
 
 vmexport_status validate(const vmexport_conv_params& p, char* message) noexcept {
   Checker check{message};
-  check.require(p.struct_size == sizeof p, "struct_size: expected %zu, got %u (header and library differ)", sizeof p,
-                p.struct_size);
-  check.dtype(p.dtype);
-  check.range("channels (D)", p.channels, 1, INT32_MAX);
+  check.header(p);
   check.range("taps (K)", p.taps, 1, VMEXPORT_MAX_TAPS);
   if (check.status == VMEXPORT_OK) check.order(p.order, p.length);
   if (check.status == VMEXPORT_OK) check.sizes(p.order.directions, p.batch, p.length, p.channels);

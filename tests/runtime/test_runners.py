@@ -13,11 +13,12 @@ import torch
 from onnx import TensorProto, helper
 from small import noise, small_architecture, small_model
 
+from vmexport.config.threads import usable_cores
 from vmexport.errors import EnvironmentProblem, InputError, ShapeError, UsageError
 from vmexport.export import export_onnx
 from vmexport.model import save_checkpoint
 from vmexport.runtime import Runner, open_runner
-from vmexport.runtime.session import SessionOptions, available_cores
+from vmexport.runtime.session import SessionOptions
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +197,7 @@ def test_a_library_that_cannot_be_loaded(
 
 
 def test_threads_follow_the_affinity_of_the_process() -> None:
-    assert 1 <= available_cores() <= 4096
+    assert 1 <= usable_cores() <= 4096
 
 
 def test_torch_threads_are_put_back(folder: Path) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from vmexport.config.threads import usable_cores
+
 PACKAGES = (
     "vmexport",
     "numpy",
@@ -77,13 +79,6 @@ def environment() -> Environment:
         packages={name: found for name in PACKAGES if (found := installed_version(name))},
         commit=source_commit(),
     )
-
-
-def usable_cores() -> int:
-    """Cores that this process may use, which in a container are fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def installed_version(distribution: str) -> str | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vmexport.config.threads import usable_cores
 from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, UsageError
 from vmexport.ops.loading import BUILD_FIX, library_path
 
@@ -40,13 +40,6 @@ class SessionOptions:
             raise UsageError(
                 "threads must be 0 (all cores of this process) or positive", f"got {self.threads}"
             )
-
-
-def available_cores() -> int:
-    """Cores this process may run on (its affinity), not the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def open_session(model: Path | bytes, source: str, options: SessionOptions) -> tuple[Any, bool]:
@@ -94,7 +87,7 @@ def _settings(runtime: Any, options: SessionOptions) -> tuple[Any, bool]:
     """The runtime's own options object, with the operator library registered where wanted and built."""
     settings = runtime.SessionOptions()
     settings.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    settings.intra_op_num_threads = options.threads or available_cores()
+    settings.intra_op_num_threads = options.threads or usable_cores()
     settings.inter_op_num_threads = 1
     settings.log_severity_level = VERBOSE if options.verbose else ERRORS_ONLY
     library = None if options.library == "off" else library_path(LIBRARY)
