@@ -82,23 +82,26 @@ void load_bc(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, co
   }
 }
 
-// Phase 1: delta = softplus(delta + bias), input = delta * u, sum = skip * u.
+// Phase 1: delta = softplus(delta + bias), input = delta * u, sum = skip * u. Returns the largest delta of each lane.
 template <class T>
-void prepare_inputs(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, const TileTokens& tokens,
-                    int64_t channel, int count, TileScratch& scratch) {
+vfloat prepare_inputs(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, const TileTokens& tokens,
+                      int64_t channel, int count, TileScratch& scratch) {
   const int64_t parameter = piece.direction * p.channels + channel;
   const vfloat bias = p.delta_bias != nullptr ? load(p.delta_bias + parameter, count) : vfloat{};
   const vfloat skip = p.d != nullptr ? load(p.d + parameter, count) : vfloat{};
   const int64_t u_offset = piece.direction * p.u_stride[0] + piece.batch * p.u_stride[1] + channel;
   const int64_t delta_offset = piece.direction * p.delta_stride[0] + piece.batch * p.delta_stride[1] + channel;
+  vfloat largest = {};
   for (int64_t t = 0; t < tokens.count; ++t) {
     const vfloat u = load(row<T>(p.u, u_offset, p.u_stride[2], tokens.token[t]), count);
     vfloat delta = load(row<T>(p.delta, delta_offset, p.delta_stride[2], tokens.token[t]), count) + bias;
     if (p.delta_softplus) delta = softplus(delta);
+    largest = larger(delta, largest);
     store(scratch.delta[t], delta);
     store(scratch.input[t], delta * u);
     store(scratch.sum[t], p.d != nullptr ? skip * u : vfloat{});
   }
+  return largest;
 }
 
 // What phase 2 reads of a channel block: `a` is A * log2(e), (state, lane); `states` likewise; `bc` a tile.
@@ -111,8 +114,8 @@ struct Recurrence {
 };
 
 // Phase 2: h = exp(delta A) h + input B, sum += C h, for kStates states from `first` on, held in registers.
-// kDecays promises delta * a <= 0, which spares the exponential its upper limit.
-template <bool kDecays, int kStates>
+// kRange is that of delta * a: the less it spans, the fewer limits the exponential has to keep.
+template <Range kRange, int kStates>
 void scan_states(const Recurrence& work, int64_t first, const NextRows& next, TileScratch& scratch) {
   const float* const a = work.a + first * kLanes;
   float* const states = work.states + first * kLanes;
@@ -128,7 +131,7 @@ void scan_states(const Recurrence& work, int64_t first, const NextRows& next, Ti
     vfloat odd = {};
 #pragma GCC unroll 16
     for (int n = 0; n < kStates; ++n) {
-      h[n] = exp2_of_product<kDecays>(delta, load(a + n * kLanes)) * h[n] + input * b[n];
+      h[n] = exp2_of_product<kRange>(delta, load(a + n * kLanes)) * h[n] + input * b[n];
       (n % 2 ? odd : even) += h[n] * c[n];
     }
     store(scratch.sum[t], even + odd);
@@ -137,10 +140,10 @@ void scan_states(const Recurrence& work, int64_t first, const NextRows& next, Ti
 }
 
 // All states from `first` on, in ever smaller groups; a padded group would turn an infinite input into NaN.
-template <bool kDecays, int kStates = kStatesAtOnce>
+template <Range kRange, int kStates = kStatesAtOnce>
 void scan_all_states(const Recurrence& work, int64_t first, const NextRows& next, TileScratch& scratch) {
-  for (; first + kStates <= work.count; first += kStates) scan_states<kDecays, kStates>(work, first, next, scratch);
-  if constexpr (kStates > 1) scan_all_states<kDecays, kStates / 2>(work, first, next, scratch);
+  for (; first + kStates <= work.count; first += kStates) scan_states<kRange, kStates>(work, first, next, scratch);
+  if constexpr (kStates > 1) scan_all_states<kRange, kStates / 2>(work, first, next, scratch);
 }
 
 // scale * SiLU(z) * sum, or scale * sum without a gate.
@@ -172,15 +175,18 @@ void combine(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, co
   }
 }
 
-// A of the piece's channels times log2(e), transposed to (block, state, lane); lanes beyond the channels are zero.
-// Returns whether no element is positive.
-inline bool load_a(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, float* a) {
+// A of the piece's channels times log2(e), transposed to (block, state, lane), and the least element of each channel;
+// lanes beyond the channels are zero. Returns whether no element is positive.
+inline bool load_a(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, float* a, float* least) {
   bool positive = false;
   for (int64_t c = 0; c < (piece.channels + kLanes - 1) / kLanes * kLanes; ++c) {
     const float* source = p.a + (piece.direction * p.channels + piece.channel + c) * p.states;
+    least[c] = 0.0f;
     for (int64_t n = 0; n < p.states; ++n) {
       const bool real = c < piece.channels;
-      a[(c / kLanes * p.states + n) * kLanes + c % kLanes] = real ? source[n] * kLog2e : 0.0f;
+      const float rate = real ? source[n] * kLog2e : 0.0f;
+      a[(c / kLanes * p.states + n) * kLanes + c % kLanes] = rate;
+      least[c] = rate < least[c] ? rate : least[c];
       positive |= real && source[n] > 0.0f;
     }
   }
@@ -219,8 +225,8 @@ void scan_piece_of(const vmexport_scan_params& p, const vmexport::ScanPiece& pie
   float* const a = piece.workspace;
   float* const states = a + blocks * block_floats;
   float* const bc = states + blocks * block_floats;
-  const bool decays = load_a(p, piece, a) && p.delta_softplus;
-  const auto recur = decays ? scan_all_states<true> : scan_all_states<false>;
+  float* const least = bc + p.states * 2 * kTileTokens;
+  const bool decays = load_a(p, piece, a, least) && p.delta_softplus;
   memset(states, 0, sizeof(float) * blocks * block_floats);
   TileScratch scratch;
   for (int64_t first = 0; first < p.length; first += kTileTokens) {
@@ -233,7 +239,11 @@ void scan_piece_of(const vmexport_scan_params& p, const vmexport::ScanPiece& pie
       const int64_t later = block + kFetchAhead;
       const NextRows next =
           next_rows<T>(p, piece, piece.channel + later % blocks * kLanes, later < blocks ? tokens.token : tokens.ahead);
-      prepare_inputs<T>(p, piece, tokens, channel, count, scratch);
+      const vfloat largest = prepare_inputs<T>(p, piece, tokens, channel, count, scratch);
+      const bool moderate = decays && all(largest * load(least + block * kLanes) >= kLeastModerate);
+      const auto recur = moderate ? scan_all_states<Range::kModerate>
+                         : decays ? scan_all_states<Range::kNotPositive>
+                                  : scan_all_states<Range::kAny>;
       recur({a + block * block_floats, states + block * block_floats, bc, p.states, tokens.count}, 0, next, scratch);
       combine<T>(p, piece, tokens, channel, count, scratch);
     }

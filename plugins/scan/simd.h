@@ -64,6 +64,15 @@ VMEXPORT_INLINE vfloat at_most(float bound, vfloat x) {
 #endif
 }
 
+// Larger of both; y where x is a NaN.
+VMEXPORT_INLINE vfloat larger(vfloat x, vfloat y) { return x > y ? x : y; }
+
+VMEXPORT_INLINE bool all(vint lanes) {
+  int32_t result = -1;
+  for (int i = 0; i < kLanes; ++i) result &= lanes[i];
+  return result != 0;
+}
+
 VMEXPORT_INLINE vfloat absolute(vfloat x) { return float_of(bits_of(x) & 0x7fffffff); }
 
 VMEXPORT_INLINE vfloat load(const float* p) {

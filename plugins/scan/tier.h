@@ -42,8 +42,11 @@ struct Tier {
   void (*conv)(const vmexport_conv_params& params, const ConvPiece& piece);
 };
 
-// Floats of workspace of a scan piece of `channels` (a multiple of the lanes): A, states, one tile of B and C.
-constexpr int64_t workspace_floats(int64_t states, int64_t channels) { return 2 * states * (channels + kTileTokens); }
+// Floats of workspace of a scan piece of `channels` (a multiple of the lanes): A, states, one tile of B and C, and a
+// number a channel.
+constexpr int64_t workspace_floats(int64_t states, int64_t channels) {
+  return 2 * states * (channels + kTileTokens) + channels;
+}
 
 extern const Tier kBaselineTier;  // the instruction set every machine of this architecture has
 #if defined(__x86_64__)

@@ -55,16 +55,43 @@ VMEXPORT_INLINE vfloat exp2_polynomial(vfloat r) {
 #endif
 }
 
-// 2^(a b): 0 below 2^-127, infinity from 2^128 on, NaN for NaN. kNotPositive promises a b <= 0 (or NaN).
-template <bool kNotPositive = false>
+// What is known of an exponent, NaN aside.
+enum class Range {
+  kAny,
+  kNotPositive,  // x <= 0
+  kModerate,     // kLeastModerate <= x <= 0
+};
+constexpr float kLeastModerate = -125.0f;
+
+// x minus the nearest multiple of 2^-kStepBits, which `multiple` holds. The instruction that does it in one step rounds
+// x by itself, so x has to be one number: were a * b fused into the other rounding, ties could go different ways.
+VMEXPORT_INLINE vfloat rest(vfloat x, [[maybe_unused]] vfloat multiple) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_ps(x, kStepBits << 4 | _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+  return x - multiple;
+#endif
+}
+
+VMEXPORT_INLINE vfloat rounded_product(vfloat a, vfloat b) {
+  vfloat x = a * b;
+#if defined(__AVX512F__)
+  asm("" : "+v"(x));
+#endif
+  return x;
+}
+
+// 2^(a b): 0 below 2^-127, infinity from 2^128 on, NaN for NaN.
+template <Range kRange = Range::kAny>
 VMEXPORT_INLINE vfloat exp2_of_product(vfloat a, vfloat b) {
   // Adding 1.5 * 2^(23 - kStepBits) rounds to a multiple of 2^-kStepBits and leaves that multiple in the low bits:
   // its last kStepBits bits choose the table's entry, the others are the exponent.
   constexpr float kRound = 1.5f * (1 << (23 - kStepBits));
-  const vfloat bounded = at_least(-127.0f, a * b);
-  const vfloat x = kNotPositive ? bounded : at_most(128.0f, bounded);
+  vfloat x = rounded_product(a, b);
+  if constexpr (kRange != Range::kModerate) x = at_least(-127.0f, x);
+  if constexpr (kRange == Range::kAny) x = at_most(128.0f, x);
   const vfloat shifted = x + kRound;
-  const vfloat r = x - (shifted - kRound);
+  const vfloat r = rest(x, shifted - kRound);
   const vint steps = bits_of(shifted);
   const vfloat power = float_of((steps << (23 - kStepBits)) + exp2_step(steps));
   return power * (exp2_polynomial(r) * r + 1.0f);
@@ -72,7 +99,7 @@ VMEXPORT_INLINE vfloat exp2_of_product(vfloat a, vfloat b) {
 
 // log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), and log1p(e) = 2 atanh(e / (2 + e)).
 VMEXPORT_INLINE vfloat softplus(vfloat x) {
-  const vfloat e = exp2_of_product<true>(absolute(x), splat(-kLog2e));
+  const vfloat e = exp2_of_product<Range::kNotPositive>(absolute(x), splat(-kLog2e));
   const vfloat s = e / (e + 2.0f);
   const vfloat z = s * s;
   vfloat p = splat(0.26207182160029807f);
