@@ -25,7 +25,7 @@ void exponentials(const float* in, float* out) {
 void exponentials(const float* in, float* out) {
   const vfloat factor = splat(kLog2e);
 #pragma GCC unroll 4
-  for (int64_t i = 0; i < kBlock; i += kLanes) store(out + i, exp2_of_product<true>(load(in + i), factor));
+  for (int64_t i = 0; i < kBlock; i += kLanes) store(out + i, exp2_of_product<Range::kModerate>(load(in + i), factor));
 }
 #endif
 

@@ -2,7 +2,8 @@
 
 L=1569, D=768, N=16, K=4, float32, batch 1. Every formulation has to agree with the float64 reference before
 any is timed; all are timed in turns in one run, beside the operator library where it is built. The
-formulations that vmexport does not use are written here. Results go to results/function_body-cpu.json.
+formulations that vmexport does not use are written here and in plain_scan.py. Results go to
+results/function_body-cpu.json.
 
     python benchmarks/function_body.py [--rounds 9] [--threads 2]
 """
@@ -20,6 +21,7 @@ import torch
 from common import Goal, finish, in_turns, summary
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from plain_scan import plain_scan
 
 from vmexport.export.function_body import causal_conv1d_function, selective_scan_function
 from vmexport.export.functions.scan import STEPS_PER_ITERATION
@@ -64,48 +66,10 @@ def conv_inputs() -> dict[str, Array]:
     return {name: np.ascontiguousarray(values[name], np.float32) for name in CONV_INPUTS}
 
 
-def separate_scans(decays_before: bool) -> onnx.FunctionProto:
-    """A `Scan` over single tokens a direction, state (N, D), `MatMul` for C; batch 1, forward and reversed.
-
-    Args:
-        decays_before: compute `exp(step A)` and `step B u` of all tokens before the loop, `(L, N, D)` each.
-    """
-    w = Writer()
-    total = ""
-    for s, backward in enumerate((0, 1)):
-        u, delta, bc = (w.reshape(w.pick(name, s), -1, size) for name, size in _ROWS)
-        step = w.op("Softplus", w.op("Add", delta, w.pick("delta_bias", s)))
-        rows = w.op("Unsqueeze", w.op("Mul", step, u), w.ints(1))  # (L, 1, D)
-        step = w.op("Unsqueeze", step, w.ints(1))
-        b_rows, c_rows = w.ops("Split", bc, w.ints(N, N), outputs=2, axis=1)
-        columns, c_rows = w.reshape(b_rows, -1, N, 1), w.reshape(c_rows, -1, 1, N)
-        rate = w.op("Transpose", w.pick("A", s), perm=[1, 0])  # (N, D)
-        if decays_before:
-            step, rows = w.op("Exp", w.op("Mul", step, rate)), w.op("Mul", columns, rows)
-        b = Writer(f"direction_{s}_")
-        decay = "step" if decays_before else b.op("Exp", b.op("Mul", "step", rate))
-        drive = "row" if decays_before else b.op("Mul", "column", "row")
-        b.emit("Add", [b.op("Mul", decay, "state"), drive], "next_state")
-        b.emit("MatMul", ["c", "next_state"], "scanned")
-        names = ["state", "step", "row", *([] if decays_before else ["column"]), "c"]
-        inputs, outputs = (
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in some]
-            for some in (names, ["next_state", "scanned"])
-        )
-        sequences = [step, rows, *([] if decays_before else [columns]), c_rows]
-        initial = w.op("Expand", w.float_scalar(0.0), w.ints(N, D))
-        _, scanned = w.ops(
-            "Scan", initial, *sequences, outputs=2, num_scan_inputs=len(sequences),
-            scan_input_directions=[backward] * len(sequences), scan_output_directions=[backward],
-            body=helper.make_graph(b.nodes, "step", inputs, outputs),
-        )  # fmt: skip
-        scan = w.op("Add", w.reshape(scanned, -1, D), w.op("Mul", u, w.pick("D", s)))
-        total = w.op("Add", total, scan) if total else scan
-    w.emit("Mul", [w.op("Unsqueeze", total, w.ints(0)), w.silu("z")], "y")
+def _plain_scan(decays_before: bool) -> onnx.FunctionProto:
+    """The plain form, forward and reversed."""
+    w = plain_scan((False, True), D, N, decays_before)
     return _function(SELECTIVE_SCAN, SCAN_INPUTS, "y", w, SCAN)
-
-
-_ROWS = (("u", D), ("delta", D), ("BC", 2 * N))
 
 
 def shifted_sums() -> onnx.FunctionProto:
@@ -205,8 +169,8 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     scans = {
-        "a Scan a direction, state (N, D)": separate_scans(decays_before=False),
-        "a Scan a direction, decays of all tokens before it": separate_scans(decays_before=True),
+        "a Scan a direction, state (N, D)": _plain_scan(decays_before=False),
+        "a Scan a direction, decays of all tokens before it": _plain_scan(decays_before=True),
     }
     for steps in (1, 4, STEPS_PER_ITERATION, 16):
         name = SCAN_BODY if steps == STEPS_PER_ITERATION else f"one state, {steps} steps an iteration"
