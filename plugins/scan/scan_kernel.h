@@ -120,15 +120,15 @@ void scan_states(const Recurrence& work, int64_t first, const NextRows& next, Ti
   for (int n = 0; n < kStates; ++n) h[n] = load(states + n * kLanes);
   for (int64_t t = 0; t < work.tokens; ++t) {
     NextRows::fetch(next, t);
-    const float* const b = work.bc + t * 2 * work.count + first;
-    const float* const c = b + work.count;
+    const float* const bc = work.bc + t * 2 * work.count + first;
+    Factors<kStates> b(bc), c(bc + work.count);
     const vfloat delta = load(scratch.delta[t]);
     const vfloat input = load(scratch.input[t]);
     vfloat even = load(scratch.sum[t]);
     vfloat odd = {};
 #pragma GCC unroll 16
     for (int n = 0; n < kStates; ++n) {
-      h[n] = exp2_of_product<kDecays>(delta, load(a + n * kLanes)) * h[n] + input * b[n];
+      h[n] = advance(exp2_of_product<kDecays>(delta, load(a + n * kLanes)), h[n], input, b[n]);
       (n % 2 ? odd : even) += h[n] * c[n];
     }
     store(scratch.sum[t], even + odd);

@@ -112,6 +112,39 @@ VMEXPORT_INLINE void store(float16* p, vfloat x) {
 #endif
 }
 
+// kCount floats, asked for in ascending order, each a factor of whole vectors.
+#if defined(__aarch64__)
+// Its instructions take such a factor out of a register's lane: fetched four at a time.
+template <int kCount>
+struct Factors {
+  const float* p;
+  float32x4_t four;
+
+  explicit Factors(const float* from) : p(from) {}
+  float operator[](int n) {
+    if (n >= kCount / 4 * 4) return p[n];
+    if (n % 4 == 0) {
+      four = vld1q_f32(p + n);
+      asm("" : "+w"(four));  // else the compiler loads each lane by itself
+    }
+    return four[n % 4];
+  }
+};
+#else
+template <int kCount>
+using Factors = const float*;  // broadcast from memory
+#endif
+
+// factor * x + input * b
+VMEXPORT_INLINE vfloat advance(vfloat factor, vfloat x, vfloat input, float b) {
+#if defined(__aarch64__)
+  asm("fmul %0.4s, %0.4s, %1.4s" : "+w"(x) : "w"(factor));  // in place: x stays in its register, without a copy
+  return vfmaq_n_f32(x, input, b);
+#else
+  return factor * x + input * b;
+#endif
+}
+
 // The first `count` lanes only; the other lanes read as zero and are not written.
 template <class T>
 VMEXPORT_INLINE vfloat load(const T* p, int count) {
