@@ -21,7 +21,7 @@ install_packages() {
   for try in 1 2 3; do
     # shellcheck disable=SC2086  # a list
     if "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends $packages; then return 0; fi
-    sleep $((try * 2))
+    [ "$try" = 3 ] || sleep $((try * 2))
   done >"$folder/apt.log" 2>&1
   return 1
 }

@@ -1,4 +1,4 @@
-"""plugins/cmake/aarch64_test.sh where nothing can be installed: a sentence with the command to copy, no failure."""
+"""aarch64_test.sh where nothing can be installed: a sentence with the command to copy, no failure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).parents[2] / "plugins" / "cmake" / "aarch64_test.sh"
 
 def run_with(tools: Path, folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
     """The script with no program but the few named here; `programs` are shell scripts by name."""
-    for name in ("dirname", "mkdir", "grep", "tail", "sleep"):
+    for name in ("dirname", "mkdir", "grep", "tail"):
         (tools / name).symlink_to(shutil.which(name) or name)
     for name, text in programs.items():
         (tools / name.replace("_", "-")).write_text(f"#!/bin/sh\n{text}\n")
@@ -33,7 +33,12 @@ def run_with(tools: Path, folder: Path, **programs: str) -> subprocess.Completed
         ({"uname": "echo Linux x86_64"}, "on Debian or Ubuntu: sudo apt-get install"),
         ({"uname": "echo Linux x86_64", "apt_get": "exit 1", "id": "echo 1000"}, "run: sudo apt-get install"),
         (
-            {"uname": "echo Linux x86_64", "apt_get": "echo 'E: no network'; exit 100", "id": "echo 0"},
+            {
+                "uname": "echo Linux x86_64",
+                "apt_get": "echo 'E: no network'; exit 100",
+                "id": "echo 0",
+                "sleep": "true",
+            },
             "could not be installed: E: no network",
         ),
     ],
