@@ -29,6 +29,7 @@ constexpr int kLanes = 4;
 
 typedef float vfloat __attribute__((vector_size(kLanes * 4)));
 typedef int32_t vint __attribute__((vector_size(kLanes * 4)));
+typedef uint32_t vuint __attribute__((vector_size(kLanes * 4)));
 typedef uint16_t vhalf __attribute__((vector_size(kLanes * 2)));
 
 VMEXPORT_INLINE vfloat splat(float x) { return x - vfloat{}; }
@@ -80,7 +81,8 @@ VMEXPORT_INLINE vfloat load(const bfloat16* p) {
 }
 VMEXPORT_INLINE void store(bfloat16* p, vfloat x) {
   const vint raw = bits_of(x);
-  const vint rounded = (raw + 0x7fff + ((raw >> 16) & 1)) >> 16;  // to nearest, ties to even
+  const vint sum = vint(vuint(raw) + 0x7fff + vuint((raw >> 16) & 1));  // unsigned: a NaN may overflow
+  const vint rounded = sum >> 16;                                       // to nearest, ties to even
   const vint quiet_nan = (raw >> 16) | 0x40;
   const vint is_number = x == x;
   const vhalf out = __builtin_convertvector((rounded & is_number) | (quiet_nan & ~is_number), vhalf);
