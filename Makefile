@@ -12,12 +12,12 @@ CPP := $(wildcard plugins/*/*.cpp plugins/*/*.h)
 CMAKE_FILES := $(wildcard plugins/CMakeLists.txt plugins/*/CMakeLists.txt plugins/cmake/*)
 CMAKE := PATH="$(BIN):$$PATH" cmake
 
-.PHONY: demo test lint native-test python-test native setup clean
+.PHONY: demo test lint native-test aarch64-test python-test native setup clean
 
 demo: native
 	@VMEXPORT=$(BIN)/vmexport PYTHON=$(BIN)/python VIDEO="$(VIDEO)" bash benchmarks/demo.sh
 
-test: lint native-test python-test
+test: lint native-test aarch64-test python-test
 
 lint: setup
 	$(BIN)/ruff check .
@@ -31,6 +31,10 @@ native-test: setup
 	  -DVMEXPORT_BUILD_TESTS=ON -DVMEXPORT_ONNXRUNTIME=OFF
 	$(CMAKE) --build build/sanitize
 	PATH="$(BIN):$$PATH" ctest --test-dir build/sanitize --output-on-failure
+
+# The kernels and the ONNX Runtime library cross-compiled, the kernel tests under qemu-user.
+aarch64-test: native
+	@PATH="$(BIN):$$PATH" bash plugins/cmake/aarch64_test.sh build/aarch64
 
 python-test: native
 	$(BIN)/pytest

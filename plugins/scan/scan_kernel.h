@@ -123,15 +123,15 @@ void scan_states(const Recurrence& work, int64_t first, const NextRows& next, Ti
   for (int n = 0; n < kStates; ++n) h[n] = load(states + n * kLanes);
   for (int64_t t = 0; t < work.tokens; ++t) {
     NextRows::fetch(next, t);
-    const float* const b = work.bc + t * 2 * work.count + first;
-    const float* const c = b + work.count;
+    const float* const bc = work.bc + t * 2 * work.count + first;
+    Factors<kStates> b(bc), c(bc + work.count);
     const vfloat delta = load(scratch.delta[t]);
     const vfloat input = load(scratch.input[t]);
     vfloat even = load(scratch.sum[t]);
     vfloat odd = {};
 #pragma GCC unroll 16
     for (int n = 0; n < kStates; ++n) {
-      h[n] = exp2_of_product<kRange>(delta, load(a + n * kLanes)) * h[n] + input * b[n];
+      h[n] = advance(exp2_of_product<kRange>(delta, load(a + n * kLanes)), h[n], input, b[n]);
       (n % 2 ? odd : even) += h[n] * c[n];
     }
     store(scratch.sum[t], even + odd);
@@ -144,6 +144,14 @@ template <Range kRange, int kStates = kStatesAtOnce>
 void scan_all_states(const Recurrence& work, int64_t first, const NextRows& next, TileScratch& scratch) {
   for (; first + kStates <= work.count; first += kStates) scan_states<kRange, kStates>(work, first, next, scratch);
   if constexpr (kStates > 1) scan_all_states<kRange, kStates / 2>(work, first, next, scratch);
+}
+
+// The recurrence for exponents of at least `least` in each lane, none of them positive where `decays` says so.
+inline auto choose_recurrence(bool decays, vfloat least) {
+  if constexpr (kModerateIsCheaper) {
+    if (decays && all(least >= kLeastModerate)) return scan_all_states<Range::kModerate>;
+  }
+  return decays ? scan_all_states<Range::kNotPositive> : scan_all_states<Range::kAny>;
 }
 
 // scale * SiLU(z) * sum, or scale * sum without a gate.
@@ -240,10 +248,7 @@ void scan_piece_of(const vmexport_scan_params& p, const vmexport::ScanPiece& pie
       const NextRows next =
           next_rows<T>(p, piece, piece.channel + later % blocks * kLanes, later < blocks ? tokens.token : tokens.ahead);
       const vfloat largest = prepare_inputs<T>(p, piece, tokens, channel, count, scratch);
-      const bool moderate = decays && all(largest * load(least + block * kLanes) >= kLeastModerate);
-      const auto recur = moderate ? scan_all_states<Range::kModerate>
-                         : decays ? scan_all_states<Range::kNotPositive>
-                                  : scan_all_states<Range::kAny>;
+      const auto recur = choose_recurrence(decays, largest * load(least + block * kLanes));
       recur({a + block * block_floats, states + block * block_floats, bc, p.states, tokens.count}, 0, next, scratch);
       combine<T>(p, piece, tokens, channel, count, scratch);
     }

@@ -29,6 +29,7 @@ constexpr int kLanes = 4;
 
 typedef float vfloat __attribute__((vector_size(kLanes * 4)));
 typedef int32_t vint __attribute__((vector_size(kLanes * 4)));
+typedef uint32_t vuint __attribute__((vector_size(kLanes * 4)));
 typedef uint16_t vhalf __attribute__((vector_size(kLanes * 2)));
 
 VMEXPORT_INLINE vfloat splat(float x) { return x - vfloat{}; }
@@ -89,7 +90,8 @@ VMEXPORT_INLINE vfloat load(const bfloat16* p) {
 }
 VMEXPORT_INLINE void store(bfloat16* p, vfloat x) {
   const vint raw = bits_of(x);
-  const vint rounded = (raw + 0x7fff + ((raw >> 16) & 1)) >> 16;  // to nearest, ties to even
+  const vint sum = vint(vuint(raw) + 0x7fff + vuint((raw >> 16) & 1));  // unsigned: a NaN may overflow
+  const vint rounded = sum >> 16;                                       // to nearest, ties to even
   const vint quiet_nan = (raw >> 16) | 0x40;
   const vint is_number = x == x;
   const vhalf out = __builtin_convertvector((rounded & is_number) | (quiet_nan & ~is_number), vhalf);
@@ -118,6 +120,39 @@ VMEXPORT_INLINE void store(float16* p, vfloat x) {
   vst1_f16(reinterpret_cast<__fp16*>(p), vcvt_f16_f32(x));
 #else
   for (int i = 0; i < kLanes; ++i) p[i] = to_float16(x[i]);
+#endif
+}
+
+// kCount floats, asked for in ascending order, each a factor of whole vectors.
+#if defined(__aarch64__)
+// Its instructions take such a factor out of a register's lane: fetched four at a time.
+template <int kCount>
+struct Factors {
+  const float* p;
+  float32x4_t four;
+
+  explicit Factors(const float* from) : p(from) {}
+  float operator[](int n) {
+    if (n >= kCount / 4 * 4) return p[n];
+    if (n % 4 == 0) {
+      four = vld1q_f32(p + n);
+      asm("" : "+w"(four));  // else the compiler loads each lane by itself
+    }
+    return four[n % 4];
+  }
+};
+#else
+template <int kCount>
+using Factors = const float*;  // broadcast from memory
+#endif
+
+// factor * x + input * b
+VMEXPORT_INLINE vfloat advance(vfloat factor, vfloat x, vfloat input, float b) {
+#if defined(__aarch64__)
+  asm("fmul %0.4s, %0.4s, %1.4s" : "+w"(x) : "w"(factor));  // in place: x stays in its register, without a copy
+  return vfmaq_n_f32(x, input, b);
+#else
+  return factor * x + input * b;
 #endif
 }
 

@@ -55,6 +55,21 @@ VMEXPORT_INLINE vfloat exp2_polynomial(vfloat r) {
 #endif
 }
 
+#if defined(__aarch64__)
+// The same polynomial as a sum of pairs. fmla overwrites its addend, so each constant addend costs a copy: pairs need
+// three, Horner's rule five. The factors stand in the lanes of two registers, which leaves the states theirs.
+VMEXPORT_INLINE vfloat exp2_fraction(vfloat r) {
+  float32x4_t odd = {0.6931470203580072f, 0.055506692328968696f, 0.001328594709239492f, 0.0f};
+  float32x4_t even = {0.2402218034883326f, 0.009674320676158980f, 0.0f, 0.0f};
+  asm("" : "+w"(odd), "+w"(even));  // else the compiler spreads each over a register of its own, and spills
+  const float32x4_t square = r * r;
+  const float32x4_t high = vfmaq_laneq_f32(vdupq_laneq_f32(even, 1), r, odd, 2);
+  const float32x4_t middle = vfmaq_laneq_f32(vdupq_laneq_f32(even, 0), r, odd, 1);
+  const float32x4_t low = vfmaq_laneq_f32(vdupq_n_f32(1.0f), r, odd, 0);
+  return vfmaq_f32(low, square, vfmaq_f32(middle, square, high));
+}
+#endif
+
 // What is known of an exponent, NaN aside.
 enum class Range {
   kAny,
@@ -62,6 +77,11 @@ enum class Range {
   kModerate,     // kLeastModerate <= x <= 0
 };
 constexpr float kLeastModerate = -125.0f;
+#if defined(__aarch64__)
+constexpr bool kModerateIsCheaper = false;  // saturating arithmetic keeps the lower limit for nothing
+#else
+constexpr bool kModerateIsCheaper = true;
+#endif
 
 // x minus the nearest multiple of 2^-kStepBits, which `multiple` holds. The instruction that does it in one step rounds
 // x by itself, so x has to be one number: were a * b fused into the other rounding, ties could go different ways.
@@ -84,6 +104,15 @@ VMEXPORT_INLINE vfloat rounded_product(vfloat a, vfloat b) {
 // 2^(a b): 0 below 2^-127, infinity from 2^128 on, NaN for NaN.
 template <Range kRange = Range::kAny>
 VMEXPORT_INLINE vfloat exp2_of_product(vfloat a, vfloat b) {
+#if defined(__aarch64__)
+  // No lower bound: the exponent is added to the bits of 2^r as an integer that saturates at 0, which is also what the
+  // NaN of -infinity - -infinity (sign bit clear) becomes; any other NaN has the exponent 0 added.
+  const vfloat x = kRange == Range::kAny ? at_most(128.0f, a * b) : a * b;
+  const vfloat whole = vrndnq_f32(x);
+  vfloat power = exp2_fraction(x - whole);
+  asm("usqadd %0.4s, %1.4s" : "+w"(power) : "w"(vcvtq_n_s32_f32(whole, 23)));
+  return power;
+#else
   // Adding 1.5 * 2^(23 - kStepBits) rounds to a multiple of 2^-kStepBits and leaves that multiple in the low bits:
   // its last kStepBits bits choose the table's entry, the others are the exponent.
   constexpr float kRound = 1.5f * (1 << (23 - kStepBits));
@@ -95,6 +124,7 @@ VMEXPORT_INLINE vfloat exp2_of_product(vfloat a, vfloat b) {
   const vint steps = bits_of(shifted);
   const vfloat power = float_of((steps << (23 - kStepBits)) + exp2_step(steps));
   return power * (exp2_polynomial(r) * r + 1.0f);
+#endif
 }
 
 // log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), and log1p(e) = 2 atanh(e / (2 + e)).
