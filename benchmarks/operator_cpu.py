@@ -42,6 +42,9 @@ ATTRIBUTES: dict[str, Any] = {"directions": [0], "tokens_per_frame": 196, "class
 ACCURACY, PEER_ACCURACY = 5e-7, 1e-5
 """Largest relative L2 error against float64: the kernel's goal, and what a peer must reach to be timed."""
 
+TURN_SECONDS = 0.2
+"""A turn of every contender, whatever one call takes."""
+
 EXP_FLAGS = {
     "C library": ("-DEXP_LIBM", "-ffast-math", "-fopenmp-simd"),
     "the kernel's own": ("-ffp-contract=fast", "-fno-math-errno"),
@@ -191,9 +194,11 @@ def main() -> int:
         exponentials = {**exp_loops(Path(folder), 1), **exp_loops(Path(folder), 2)}
         quick = {name: call for name, call in contenders.items() if name.startswith("kernel")} | exponentials
         slow = {name: call for name, call in contenders.items() if name not in quick}
-        # Peers that need seconds get fewer turns; the kernel runs beside them too, for ratios of one run.
-        times = in_turns(quick, options.rounds, seconds=0.2)
-        beside = in_turns({"kernel, 2": contenders["kernel, 2"], **slow}, max(3, options.rounds // 5))
+        # Slow peers get fewer turns of that length; the kernel runs beside them too, for ratios of one run.
+        times = in_turns(quick, options.rounds, TURN_SECONDS)
+        beside = in_turns(
+            {"kernel, 2": contenders["kernel, 2"], **slow}, max(5, options.rounds // 3), TURN_SECONDS
+        )
     return _report(summary(times), summary(beside), errors, _wild())
 
 
