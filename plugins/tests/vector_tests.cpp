@@ -54,9 +54,9 @@ void check_exp2() {
   const auto decay = [](vfloat x) { return exp2_of_product<Range::kNotPositive>(x, splat(1.0f)); };
   const auto exact = [](double x) { return std::exp2(x); };
   check_range("2^x", -1.0f, 1.0f, 2.5e-7, any, exact);
-  check_range("2^x", -125.9f, 127.4f, 2.5e-7, any, exact);
+  check_range("2^x", kVanishes + 1.1f, 127.4f, 2.5e-7, any, exact);
   check_range("2^x, x <= 0", -1.0f, 0.0f, 2.5e-7, decay, exact);
-  check_range("2^x, x <= 0", -125.9f, 0.0f, 2.5e-7, decay, exact);
+  check_range("2^x, x <= 0", kVanishes + 1.1f, 0.0f, 2.5e-7, decay, exact);
   for (const float x : {0.0f, -0.0f, 1e-9f, -1e-9f, std::numeric_limits<float>::denorm_min()}) {
     check_value("2^x", any, x, 1.0f);
     if (!(x > 0)) check_value("2^x, x <= 0", decay, x, 1.0f);
@@ -70,9 +70,9 @@ void check_exp2() {
     check_value("2^x", any, x, kNan);
     check_value("2^x, x <= 0", decay, x, kNan);
   }
-  for (float x = -128.0f; x <= -126.0f; x += 0.001f) {  // subnormal results may be anything up to 2^-126
+  for (float x = kVanishes - 1; x <= kVanishes + 1; x += 0.001f) {  // the least results may be anything in between
     const float got = decay(splat(x))[0];
-    expect(got >= 0 && got <= 0x1p-126f, at("2^x near underflow", x, got, std::exp2(x)));
+    expect(got >= 0 && got <= std::exp2(kVanishes + 1), at("2^x near underflow", x, got, std::exp2(x)));
   }
   check_value(
       "product that overflows", [](vfloat x) { return exp2_of_product<Range::kNotPositive>(x, splat(-1e20f)); }, 1e20f,
@@ -163,9 +163,24 @@ void check_partial(const char* what) {
   }
 }
 
+// Whether this processor has the instructions that this file was compiled for.
+bool runs_here() {
+#if defined(__AVX512F__)
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+#elif defined(__AVX2__)
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+#else
+  return true;
+#endif
+}
+
 }  // namespace
 
 int main() {
+  if (!runs_here()) {
+    std::puts("skipped: this processor has no such instructions");
+    return 77;
+  }
   check_exp2();
   check_activations();
   check_halves();
