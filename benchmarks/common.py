@@ -16,7 +16,7 @@ from rich.table import Table
 from vmexport.bench.environment import environment
 
 RESULTS = Path(__file__).parent / "results"
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.25
 """Between turns: thread pools of the last contender go to sleep before the next one starts."""
 
 
