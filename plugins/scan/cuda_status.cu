@@ -1,10 +1,9 @@
-#include "cuda_status.h"
-
 #include <cstdio>
+
+#include "cuda_status.h"
 
 namespace vmexport {
 namespace {
-
 
 // From nvcc's own list, 870, 900.
 struct Architectures {

@@ -11,7 +11,8 @@
 #define VMEXPORT_DYNAMIC_SHARED(name) extern __shared__ __align__(16) unsigned char name[]
 #else
 #include "../tests/emulation/device.h"
-#define VMEXPORT_DYNAMIC_SHARED(name) unsigned char* const name = static_cast<unsigned char*>(emulation::dynamic_shared())
+#define VMEXPORT_DYNAMIC_SHARED(name) \
+  unsigned char* const name = static_cast<unsigned char*>(emulation::dynamic_shared())
 #endif
 
 namespace vmexport {

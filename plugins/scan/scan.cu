@@ -33,8 +33,8 @@ vmexport_status selective_scan_cuda(const vmexport_scan_params& params, void* st
   ScanLaunch launch{params, {}};
   const ScanPlan& plan = launch.plan;
   if (!plan_scan(params, limits, {}, &launch.plan)) {
-    std::snprintf(message, VMEXPORT_MESSAGE_SIZE, "the scan needs more shared memory than the device's %d bytes a block",
-                  limits.shared_per_block);
+    std::snprintf(message, VMEXPORT_MESSAGE_SIZE,
+                  "the scan needs more shared memory than the device's %d bytes a block", limits.shared_per_block);
     return VMEXPORT_UNSUPPORTED;
   }
   const void* const kernel = reinterpret_cast<const void*>(scan_kernel_of(params.dtype, plan.lanes));

@@ -17,8 +17,8 @@ struct ScanLaunch {
 // The part of the work between two restarts of the recurrence: some tokens' sums, some states, some directions.
 struct ScanPass {
   int64_t batch;
-  int32_t channel;   // first of the block
-  int32_t channels;  // real ones
+  int32_t channel;              // first of the block
+  int32_t channels;             // real ones
   int64_t first_token, tokens;  // whose sums are kept
   int32_t first_state, states;  // real ones, at most kPassStates
   int32_t first_direction, directions;

@@ -24,13 +24,14 @@ __device__ void list_tokens(const ScanLaunch& launch, const ScanArrays<T, kLanes
       tokens[item] = kNoToken;
       continue;
     }
-    const int64_t token = token_at(order.orders[pass.first_direction + q], step, p.length, order.tokens_per_frame,
-                                   order.class_token);
+    const int64_t token =
+        token_at(order.orders[pass.first_direction + q], step, p.length, order.tokens_per_frame, order.class_token);
     bool first = pass.first, last = pass.last;
     for (int other = 0; other < pass.directions; ++other) {  // in a tile, directions arrive one after the other
       if (other == q) continue;
       const int64_t arrival = step_of(order.orders[pass.first_direction + other], token, p.length,
-                                      order.tokens_per_frame, order.class_token) / kTile;
+                                      order.tokens_per_frame, order.class_token) /
+                              kTile;
       const bool before = arrival < tile || (arrival == tile && other < q);
       first = first && !before;
       last = last && before;
@@ -98,14 +99,20 @@ __device__ void fetch_tile(const ScanLaunch& launch, const ScanArrays<T, kLanes>
     return static_cast<const T*>(data) + pass.first_direction * strides[0] + pass.batch * strides[1];
   };
   const int directions = pass.directions, helpers = plan.helper_threads;
-  RowCopy<T> copy{arrays.raw_u(tile), tensor(p.u, p.u_stride) + pass.channel, p.u_stride[0], p.u_stride[2],
-                  pass.channels, plan.log2_channels, plan.channels, plan.u_width};
+  RowCopy<T> copy{arrays.raw_u(tile), tensor(p.u, p.u_stride) + pass.channel,
+                  p.u_stride[0],      p.u_stride[2],
+                  pass.channels,      plan.log2_channels,
+                  plan.channels,      plan.u_width};
   copy_rows<kTile>(copy, tokens, directions, helper, helpers);
-  copy = {arrays.raw_delta(tile), tensor(p.delta, p.delta_stride) + pass.channel, p.delta_stride[0], p.delta_stride[2],
-          pass.channels, plan.log2_channels, plan.channels, plan.delta_width};
+  copy = {arrays.raw_delta(tile), tensor(p.delta, p.delta_stride) + pass.channel,
+          p.delta_stride[0],      p.delta_stride[2],
+          pass.channels,          plan.log2_channels,
+          plan.channels,          plan.delta_width};
   copy_rows<kTile>(copy, tokens, directions, helper, helpers);
-  copy = {arrays.raw_bc(tile), tensor(p.bc, p.bc_stride) + pass.first_state, p.bc_stride[0], p.bc_stride[2],
-          pass.states, 4, 2 * kPassStates, plan.bc_width};
+  copy = {arrays.raw_bc(tile), tensor(p.bc, p.bc_stride) + pass.first_state,
+          p.bc_stride[0],      p.bc_stride[2],
+          pass.states,         4,
+          2 * kPassStates,     plan.bc_width};
   copy_rows<kTile>(copy, tokens, directions, helper, helpers);
   copy.shared += kPassStates, copy.global += p.states;
   copy_rows<kTile>(copy, tokens, directions, helper, helpers);

@@ -58,8 +58,8 @@ __global__ void __launch_bounds__(kScanMaxThreads) scan_kernel(const __grid_cons
     ScanPass pass;
     pass.batch = job / plan.groups;
     pass.channel = static_cast<int32_t>((job - pass.batch * plan.groups) << plan.log2_channels);
-    pass.channels = static_cast<int32_t>(p.channels - pass.channel < plan.channels ? p.channels - pass.channel
-                                                                                   : plan.channels);
+    pass.channels =
+        static_cast<int32_t>(p.channels - pass.channel < plan.channels ? p.channels - pass.channel : plan.channels);
     for (int64_t token = 0; token < p.length; token += plan.sum_tokens) {
       pass.first_token = token, pass.tokens = plan.sum_tokens;
       for (int32_t state = 0; state < p.states; state += kPassStates) {

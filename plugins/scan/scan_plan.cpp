@@ -8,17 +8,17 @@ namespace {
 constexpr int kWarp = 32;
 constexpr int kMaxHelperThreads = 128;
 constexpr int kArrayAlignment = 16;
-constexpr int kReservedShared = 1024;   // a block's shared memory that the driver keeps
-constexpr int kAssumedRegisters = 96;   // of a thread, to estimate resident blocks
+constexpr int kReservedShared = 1024;  // a block's shared memory that the driver keeps
+constexpr int kAssumedRegisters = 96;  // of a thread, to estimate resident blocks
 constexpr int kMaxComputeThreads = kScanMaxThreads - kMaxHelperThreads;
 
 // Instructions of the recurrence per (token, channel, state), by log2 of the lanes: counted in the machine code.
 constexpr double kInstructions[] = {6.0, 6.2, 6.7, 8.0, 10.5};
-constexpr double kHelperPerValue = 1.6;   // warp instructions per token for a (channel, direction)
-constexpr double kHelperPerToken = 5.0;   // and for a direction's B and C
-constexpr double kMufuCycles = 2.0;       // cycles a multiprocessor needs for a warp's exponentials
+constexpr double kHelperPerValue = 1.6;  // warp instructions per token for a (channel, direction)
+constexpr double kHelperPerToken = 5.0;  // and for a direction's B and C
+constexpr double kMufuCycles = 2.0;      // cycles a multiprocessor needs for a warp's exponentials
 constexpr double kSchedulers = 4.0;
-constexpr double kStartTokens = 100.0;    // of latency, before the first and after the last tile
+constexpr double kStartTokens = 100.0;  // of latency, before the first and after the last tile
 
 int element_bytes(int32_t dtype) { return dtype == VMEXPORT_FLOAT32 ? 4 : 2; }
 
@@ -91,15 +91,14 @@ struct Planner {
 
   void estimate(ScanPlan& plan) const {
     const int threads = plan.compute_threads + plan.helper_threads;
-    const int64_t resident = std::max<int64_t>(
-        1, std::min({int64_t{device.shared_per_multiprocessor} / (plan.layout.end + kReservedShared),
-                     int64_t{device.threads_per_multiprocessor} / threads,
-                     int64_t{device.registers_per_multiprocessor} / (threads * kAssumedRegisters)}));
+    const int64_t resident =
+        std::max<int64_t>(1, std::min({int64_t{device.shared_per_multiprocessor} / (plan.layout.end + kReservedShared),
+                                       int64_t{device.threads_per_multiprocessor} / threads,
+                                       int64_t{device.registers_per_multiprocessor} / (threads * kAssumedRegisters)}));
     const int64_t wave = resident * device.multiprocessors;
     const double full = static_cast<double>(plan.jobs / wave);
     const int64_t left = divide_up(plan.jobs % wave, device.multiprocessors);
-    const double passes = static_cast<double>(divide_up(p.length, plan.sum_tokens) *
-                                              divide_up(p.states, kPassStates) *
+    const double passes = static_cast<double>(divide_up(p.length, plan.sum_tokens) * divide_up(p.states, kPassStates) *
                                               divide_up(p.order.directions, plan.directions));
     const double cycles = full * token_cycles(plan, resident) + (left > 0 ? token_cycles(plan, left) : 0.0);
     plan.cost = passes * (static_cast<double>(p.length) + kStartTokens) * cycles;

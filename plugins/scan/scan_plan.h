@@ -33,31 +33,31 @@ struct DeviceLimits {
 
 // Byte offsets of a block's arrays in dynamic shared memory, in this order.
 struct ScanLayout {
-  int32_t tokens;      // int64 [kTokenTiles][directions][tile]
-  int32_t raw_u;       // T [kRawTiles][directions][tile][channels]
-  int32_t raw_delta;   // likewise
-  int32_t raw_bc;      // T [kRawTiles][directions][tile][32]: 16 of B, 16 of C
-  int32_t delta;       // float [kReadyTiles][directions][channels][tile + kReadyPadding]
-  int32_t input;       // likewise: delta * u
-  int32_t bc;          // float [kReadyTiles][directions][tile][32], as the lanes read it
-  int32_t out;         // float [kOutTiles][directions][tile][channels]
-  int32_t sums;        // float [sum_tokens][channels]
-  int32_t end;         // bytes in all
+  int32_t tokens;     // int64 [kTokenTiles][directions][tile]
+  int32_t raw_u;      // T [kRawTiles][directions][tile][channels]
+  int32_t raw_delta;  // likewise
+  int32_t raw_bc;     // T [kRawTiles][directions][tile][32]: 16 of B, 16 of C
+  int32_t delta;      // float [kReadyTiles][directions][channels][tile + kReadyPadding]
+  int32_t input;      // likewise: delta * u
+  int32_t bc;         // float [kReadyTiles][directions][tile][32], as the lanes read it
+  int32_t out;        // float [kOutTiles][directions][tile][channels]
+  int32_t sums;       // float [sum_tokens][channels]
+  int32_t end;        // bytes in all
 };
 
 struct ScanPlan {
-  int32_t lanes;              // of a channel and direction: 1, 2, 4, 8 or 16
-  int32_t channels;           // of a block, a power of two
+  int32_t lanes;     // of a channel and direction: 1, 2, 4, 8 or 16
+  int32_t channels;  // of a block, a power of two
   int32_t log2_channels;
-  int32_t directions;         // walked at the same time
+  int32_t directions;  // walked at the same time
   int32_t compute_threads, helper_threads;
   int32_t u_width, delta_width, bc_width;  // bytes that one copy moves: 2 (plain), 4, 8 or 16
-  int32_t grid;               // blocks launched; they share the jobs
-  int64_t groups;             // blocks' worth of channels
-  int64_t jobs;               // batch * groups
-  int64_t sum_tokens;         // tokens of a range: as many as sums fit
+  int32_t grid;                            // blocks launched; they share the jobs
+  int64_t groups;                          // blocks' worth of channels
+  int64_t jobs;                            // batch * groups
+  int64_t sum_tokens;                      // tokens of a range: as many as sums fit
   ScanLayout layout;
-  double cost;                // predicted multiprocessor cycles, to compare plans
+  double cost;  // predicted multiprocessor cycles, to compare plans
 };
 
 // What a plan may be forced to (tests): 0 leaves the choice free.

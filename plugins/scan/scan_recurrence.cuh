@@ -105,8 +105,8 @@ struct Recurrence {
       }
     }
     sum_over_lanes<kLanes>(result, lane);
-    float* const out = arrays.out(tile) +
-                       ((q * Arrays::kTile + first + lane * kResults) << arrays.plan.log2_channels) + channel;
+    float* const out =
+        arrays.out(tile) + ((q * Arrays::kTile + first + lane * kResults) << arrays.plan.log2_channels) + channel;
 #pragma unroll
     for (int i = 0; i < kResults; ++i) out[i << arrays.plan.log2_channels] += result[i];
   }

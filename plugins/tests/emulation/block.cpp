@@ -130,7 +130,7 @@ void run_block(std::mt19937& random) {
   const size_t bytes = launch.shared_bytes - std::min(launch.shared_bytes, launch.faults.missing_shared_bytes);
   // Exactly as large as asked for; 16-byte aligned by malloc.
   const std::unique_ptr<unsigned char, decltype(&std::free)> shared(static_cast<unsigned char*>(std::malloc(bytes)),
-                                                                     &std::free);
+                                                                    &std::free);
   std::memset(shared.get(), kPoison, bytes);
   block.shared = shared.get();
   for (const auto& gap : launch.gaps) ASAN_POISON_MEMORY_REGION(block.shared + gap.first, gap.second);

@@ -83,8 +83,7 @@ T __shfl_sync(uint32_t mask, T value, int source, int width = 32) {
 }
 template <class T>
 T __shfl_up_sync(uint32_t mask, T value, int by, int width = 32) {
-  return emulation::shuffle_value(mask, value, emulation::in_segment(emulation::lane() - by, width),
-                                  "__shfl_up_sync");
+  return emulation::shuffle_value(mask, value, emulation::in_segment(emulation::lane() - by, width), "__shfl_up_sync");
 }
 template <class T>
 T __shfl_down_sync(uint32_t mask, T value, int by, int width = 32) {
