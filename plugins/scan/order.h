@@ -25,6 +25,20 @@ VMEXPORT_HOST_DEVICE constexpr int64_t token_at(int32_t order, int64_t step, int
   return class_token + patches - (frame + 1) * tokens_per_frame + within;
 }
 
+// The step at which `token` is visited: the inverse of token_at.
+VMEXPORT_HOST_DEVICE constexpr int64_t step_of(int32_t order, int64_t token, int64_t length, int64_t tokens_per_frame,
+                                               int32_t class_token) {
+  if (order == VMEXPORT_FORWARD) return token;
+  if (order == VMEXPORT_SPATIOTEMPORAL) return length - 1 - token;
+  const int64_t patches = length - class_token;
+  const int64_t patch = token - class_token;
+  if (patch < 0) return patches;
+  const int64_t frame = patch / tokens_per_frame;
+  const int64_t within = patch - frame * tokens_per_frame;
+  if (order == VMEXPORT_SPATIAL) return frame * tokens_per_frame + tokens_per_frame - 1 - within;
+  return patches - (frame + 1) * tokens_per_frame + within;
+}
+
 }  // namespace vmexport
 
 #endif  // VMEXPORT_SCAN_ORDER_H

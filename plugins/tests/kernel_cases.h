@@ -1,0 +1,74 @@
+// The cases of both operators, shared by every kernel: sizes that are awkward on purpose, buffers exactly as large as
+// an operator may touch (a sanitizer sees one element too far), one tolerance, one comparison.
+#ifndef VMEXPORT_TESTS_KERNEL_CASES_H
+#define VMEXPORT_TESTS_KERNEL_CASES_H
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "../scan/params.h"
+#include "reference.h"
+
+namespace cases {
+
+using reference::Sizes;
+
+struct Case {
+  const char* name;
+  Sizes sizes;
+  std::vector<int32_t> orders;
+  int64_t tokens_per_frame;
+  int32_t class_token;
+  bool softplus, skip, bias, gate;
+  int64_t padding;  // extra elements between rows
+  int32_t threads;  // of the CPU kernels; 3: through an executor
+  float scale;
+};
+
+extern const std::vector<Case> kCases;
+extern const char* const kDtypes[3];
+
+// Counts and prints a failure where `holds` is false.
+void expect(bool holds, const std::string& what);
+int failures();
+
+// A tensor of rows as the kernel reads it (dtype, padded rows) and as the reference reads it (double).
+struct Tensor {
+  int32_t dtype;
+  int64_t row, stride;
+  std::vector<unsigned char> bytes;
+  std::vector<double> values;
+
+  Tensor(int32_t type, int64_t rows, int64_t width, int64_t padding);
+  void set(int64_t index, double value);
+  double get(int64_t index) const;
+  const float* floats() const { return reinterpret_cast<const float*>(bytes.data()); }
+};
+
+// Finite first, then within the tolerance of its dtype of the largest expected value.
+void compare(const std::string& what, const Tensor& got, const std::vector<double>& expected);
+
+using ScanKernel = std::function<vmexport_status(const vmexport_scan_params&, char* message)>;
+using ConvKernel = std::function<vmexport_status(const vmexport_conv_params&, char* message)>;
+
+// One call of the scan with its own random inputs.
+struct ScanRun {
+  Tensor u, delta, a, bc, d, bias, z, y;
+  std::vector<float> state;
+  vmexport_scan_params params{};
+
+  ScanRun(const Case& test, int32_t dtype);
+  // Run `kernel` and compare y and the last state with the reference.
+  void check(const Case& test, const std::string& name, const ScanKernel& kernel);
+};
+
+void check_conv(const Case& test, int32_t dtype, const std::string& name, const ConvKernel& kernel);
+
+// What every scan kernel must refuse, with words of the message; and what it must accept: an empty batch.
+void check_refusals(const ScanKernel& kernel);
+
+}  // namespace cases
+
+#endif  // VMEXPORT_TESTS_KERNEL_CASES_H
