@@ -37,6 +37,12 @@ PUBLIC_REFERENCE = Tolerance(l2=2e-6, peak=5e-6)
 GRADIENT = Tolerance(l2=1e-12, peak=1e-11)
 """Written-out gradients against autograd, both in float64."""
 
+HALF_CHAIN = {
+    "float32": OPERATOR["float32"],
+    "bfloat16": Tolerance(l2=8e-3, peak=1.6e-2),
+}
+"""Gradients whose chain rounds twice to the half type: the scan's gradient, then the result."""
+
 HALF_GRADIENT = Tolerance(l2=5e-4, peak=1e-3)
 """The same in float16 against float64: bounded by the rounding of the result."""
 

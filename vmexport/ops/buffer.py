@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +33,12 @@ class Buffer:
         return cls(array.ctypes.data, array.dtype.name, array.shape, strides)
 
 
-def shapes(named: dict[str, Buffer | None]) -> dict[str, tuple[int, ...] | None]:
+def shapes(named: Mapping[str, Buffer | None]) -> dict[str, tuple[int, ...] | None]:
     """Shapes by tensor name, as `validate` reads them."""
     return {name: None if buffer is None else buffer.shape for name, buffer in named.items()}
 
 
-def check_layout(operator: str, named: dict[str, Buffer | None], parameters: Sequence[str]) -> None:
+def check_layout(operator: str, named: Mapping[str, Buffer | None], parameters: Sequence[str]) -> None:
     """What the core cannot see: dtypes, and the strides that its struct has no field for.
 
     Args:

@@ -10,7 +10,9 @@ import vmexport
 from vmexport.errors import EnvironmentProblem
 
 SCAN_LIBRARY = "libvmexport_scan.so"
+CUDA_LIBRARY = "libvmexport_scan_cuda.so"
 BUILD_FIX = "make native   (in a source tree; or: pip install . with a C++17 compiler)"
+CUDA_BUILD_FIX = "vmexport plugin build --cuda on"
 
 
 def library_path(name: str) -> Path | None:

@@ -4,78 +4,23 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-from vmexport.errors import BuildError, EnvironmentProblem, OutOfMemory, ShapeError
-from vmexport.ops import abi
-from vmexport.ops.buffer import Buffer, check_layout, shapes
+from vmexport.errors import EnvironmentProblem
+from vmexport.ops.binding import CONV, SCAN, KernelLibrary, Order, conv_params, scan_params
+from vmexport.ops.buffer import Buffer
 from vmexport.ops.loading import BUILD_FIX, SCAN_LIBRARY, library_path
-from vmexport.ops.validate import Sizes, check_directions, conv_sizes, scan_sizes
 
 __all__ = ["Buffer", "NativeLibrary", "Order", "library_path", "load_native"]
 
 
-@dataclass(frozen=True)
-class Order:
-    """The token order attributes that both operators share (see `vmexport.ops.schema`)."""
-
-    directions: Sequence[int]
-    tokens_per_frame: int
-    class_token: int
-
-    def struct(self, operator: str) -> abi.TokenOrder:
-        """The same for C."""
-        directions = check_directions(operator, self.directions)
-        return abi.TokenOrder.of(directions, self.tokens_per_frame, self.class_token)
-
-
-class NativeLibrary:
-    """The loaded kernels. Calls release the interpreter lock and may come from several threads.
-
-    Args:
-        path: the shared library, already known to be trusted.
-
-    Raises:
-        EnvironmentProblem: it does not load, or was built from another version of the C structs.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._library = ctypes.CDLL(str(path))
-            self._declare()
-        except (OSError, AttributeError) as error:
-            raise EnvironmentProblem(f"cannot load {path}", str(error), BUILD_FIX) from error
-        built = (self._library.vmexport_abi_version(), self._library.vmexport_scan_params_size(),
-                 self._library.vmexport_conv_params_size())  # fmt: skip
-        expected = (abi.ABI_VERSION, ctypes.sizeof(abi.ScanParams), ctypes.sizeof(abi.ConvParams))
-        if built != expected:
-            raise EnvironmentProblem(
-                f"{path} was built from another version of vmexport",
-                f"expected ABI version and struct sizes {expected}, got {built}",
-                BUILD_FIX,
-            )
+class NativeLibrary(KernelLibrary):
+    """The loaded CPU kernels."""
 
     def _declare(self) -> None:
-        """Types of the C functions."""
-        library = self._library
-        for name, struct in (("selective_scan", abi.ScanParams), ("causal_conv1d", abi.ConvParams)):
-            function = getattr(library, f"vmexport_{name}")
-            function.argtypes = [ctypes.POINTER(struct), ctypes.c_char_p]
-            function.restype = ctypes.c_int
-        library.vmexport_abi_version.restype = ctypes.c_uint32
-        library.vmexport_scan_params_size.restype = ctypes.c_size_t
-        library.vmexport_conv_params_size.restype = ctypes.c_size_t
-        library.vmexport_version.restype = ctypes.c_char_p
-        library.vmexport_cpu_tier.restype = ctypes.c_char_p
-        library.vmexport_set_cpu_tier.argtypes = [ctypes.c_char_p]
-        library.vmexport_set_cpu_tier.restype = ctypes.c_int32
-
-    def version(self) -> str:
-        """Version of vmexport that the library was built from."""
-        return str(self._library.vmexport_version().decode())
+        super()._declare()
+        self._library.vmexport_cpu_tier.restype = ctypes.c_char_p
+        self._library.vmexport_set_cpu_tier.argtypes = [ctypes.c_char_p]
+        self._library.vmexport_set_cpu_tier.restype = ctypes.c_int32
 
     def tier(self) -> str:
         """Instruction tier in use: "avx512", "avx2", "neon" or "baseline"."""
@@ -120,19 +65,9 @@ class NativeLibrary:
         """
         named = {"u": u, "delta": delta, "A": A, "BC": BC, "D": D, "delta_bias": delta_bias, "z": z, "y": y,
                  "last_state": last_state}  # fmt: skip
-        operator = "selective_scan"
-        sizes = scan_sizes(shapes(named), len(order.directions))
-        check_layout(operator, named, parameters=("A", "D", "delta_bias", "last_state"))
-        params = abi.ScanParams(
-            struct_size=ctypes.sizeof(abi.ScanParams),
-            dtype=abi.DTYPES[u.dtype],
-            states=sizes.inner,
-            order=order.struct(operator),
-            delta_softplus=int(delta_softplus),
-            scale=scale,
-        )
-        _fill(params, sizes, threads, named)
-        self._call(operator, params)
+        params = scan_params(named, order, scale, delta_softplus)
+        params.executor.threads = threads
+        self._call(SCAN, params)
 
     def conv(
         self, x: Buffer, weight: Buffer, bias: Buffer | None, u: Buffer, *, order: Order, threads: int = 0
@@ -150,31 +85,9 @@ class NativeLibrary:
         Raises:
             ShapeError: a dtype, shape, stride or attribute does not fit.
         """
-        named = {"x": x, "weight": weight, "bias": bias, "u": u}
-        operator = "causal_conv1d"
-        sizes = conv_sizes(shapes(named), len(order.directions))
-        check_layout(operator, named, parameters=("weight", "bias"))
-        params = abi.ConvParams(
-            struct_size=ctypes.sizeof(abi.ConvParams),
-            dtype=abi.DTYPES[x.dtype],
-            taps=sizes.inner,
-            order=order.struct(operator),
-        )
-        _fill(params, sizes, threads, named)
-        self._call(operator, params)
-
-    def _call(self, operator: str, params: abi.ScanParams | abi.ConvParams) -> None:
-        """Call the kernel and translate its status."""
-        message = ctypes.create_string_buffer(abi.MESSAGE_SIZE)
-        status = getattr(self._library, f"vmexport_{operator}")(ctypes.byref(params), message)
-        if status == abi.OK:
-            return
-        text = message.value.decode(errors="replace")
-        if status == abi.INVALID_ARGUMENT:
-            raise ShapeError(f"{operator} cannot take its argument {text.split(':')[0]}", text)
-        if status == abi.OUT_OF_MEMORY:
-            raise OutOfMemory(f"{operator} ran out of memory", text, "use a smaller batch")
-        raise BuildError(f"{operator} failed with status {status}", text, BUILD_FIX)
+        params = conv_params({"x": x, "weight": weight, "bias": bias, "u": u}, order)
+        params.executor.threads = threads
+        self._call(CONV, params)
 
 
 @functools.cache
@@ -190,23 +103,3 @@ def load_native() -> NativeLibrary:
             "the native kernels are not here", f"no {SCAN_LIBRARY} in the package's _native folder", BUILD_FIX
         )
     return NativeLibrary(path)
-
-
-def _fill(
-    params: abi.ScanParams | abi.ConvParams, sizes: Sizes, threads: int, named: dict[str, Buffer | None]
-) -> None:
-    """Sizes, addresses and strides; a field that the struct lacks (strides of parameters) is left out."""
-    params.batch, params.length, params.channels = sizes.batch, sizes.length, sizes.channels
-    params.executor.threads = threads
-    for name, buffer in named.items():
-        if buffer is None:
-            continue
-        field = _FIELDS.get(name, name)
-        setattr(params, field, buffer.address)
-        strides = getattr(params, f"{field}_stride", None)
-        if strides is not None:
-            strides[:] = buffer.strides[:-1]
-
-
-_FIELDS = {"A": "a", "BC": "bc", "D": "d"}
-"""Names in the struct that differ from the tensors' names."""

@@ -64,7 +64,7 @@ def selective_scan_backward_reference(
         total = (states[1:] * seq.C.movedim(2, 0)[:, :, :, None]).sum(-1).movedim(0, 2)  # (S, B, L, D)
         if skip is not None:
             total = total + skip[:, None, None] * seq.u
-        grad_z = grad_sum * take_tokens(total, natural).sum(0) * _silu_slope(z)
+        grad_z = grad_sum * take_tokens(total, natural).sum(0) * silu_slope(z)
         grad_sum = grad_sum * F.silu(z)
     grad_scan = take_tokens(grad_sum.expand_as(u), visited)
     grad_u, grad_step, grad_A, grad_bc = _reverse(seq, states, grad_scan, grad_last_state.to(wide))
@@ -115,7 +115,7 @@ def causal_conv1d_backward_reference(
     total = torch.zeros_like(x_t) if bias is None else bias.to(wide)[:, None, None].expand_as(x_t)
     for k in range(taps):
         total = total + kernel[:, None, None, :, k] * shifted[k]
-    grad = take_tokens(grad_u.to(wide), visited) * _silu_slope(total)
+    grad = take_tokens(grad_u.to(wide), visited) * silu_slope(total)
     grad_x = torch.zeros_like(x_t)
     for k in range(taps):
         part = kernel[:, None, None, :, k] * grad
@@ -158,7 +158,7 @@ def _reverse(
     return grad_u, grad_step, grad_A, torch.cat([grad_b, grad_c], dim=-1)
 
 
-def _silu_slope(x: Tensor) -> Tensor:
+def silu_slope(x: Tensor) -> Tensor:
     """Derivative of SiLU."""
     gate = torch.sigmoid(x)
     return gate * (1 + x * (1 - gate))

@@ -29,13 +29,15 @@ def check_scan(
     """Hold all arguments of the scan against its contract (`vmexport.ops.schema`).
 
     Raises:
-        ShapeError: a shape, dtype or attribute does not fit.
+        ShapeError: a shape, dtype, device or attribute does not fit.
     """
     sizes = scan_sizes(scan_shapes(u, delta, A, BC, D, delta_bias, z), len(directions))
     check_limits("selective_scan", sizes)
     check_order("selective_scan", directions, tokens_per_frame, class_token, sizes.length)
     same = {"u": u, "delta": delta, "BC": BC, "z": z}
-    _check_dtypes("selective_scan", same, {"A": A, "D": D, "delta_bias": delta_bias}, u)
+    parameters = {"A": A, "D": D, "delta_bias": delta_bias}
+    _check_dtypes("selective_scan", same, parameters, u)
+    check_devices("selective_scan", same | parameters)
 
 
 def check_conv(
@@ -45,13 +47,28 @@ def check_conv(
     """Hold all arguments of the convolution against its contract.
 
     Raises:
-        ShapeError: a shape, dtype or attribute does not fit.
+        ShapeError: a shape, dtype, device or attribute does not fit.
     """
     shapes = {"x": x.shape, "weight": weight.shape, "bias": None if bias is None else bias.shape}
     sizes = conv_sizes(shapes, len(directions))
     check_limits("causal_conv1d", sizes)
     check_order("causal_conv1d", directions, tokens_per_frame, class_token, sizes.length)
-    _check_dtypes("causal_conv1d", {"x": x}, {"weight": weight, "bias": bias}, x)
+    parameters = {"weight": weight, "bias": bias}
+    _check_dtypes("causal_conv1d", {"x": x}, parameters, x)
+    check_devices("causal_conv1d", {"x": x, **parameters})
+
+
+def check_devices(operator: str, named: Mapping[str, Tensor | None]) -> None:
+    """All tensors of a call lie on the first one's device.
+
+    Raises:
+        ShapeError: one does not.
+    """
+    present = {name: tensor.device for name, tensor in named.items() if tensor is not None}
+    first = next(iter(present.values()))
+    for name, device in present.items():
+        if device != first:
+            refuse(operator, name, f"device {first} like the first tensor", device)
 
 
 def _check_dtypes(

@@ -1,7 +1,11 @@
 """`torch.ops.vmexport.selective_scan` and `torch.ops.vmexport.causal_conv1d`.
 
-CPU tensors go to the native kernels where those are built, everything else to the reference. The native
-library is reached through its C ABI, so that nothing here depends on torch's own C++ interface.
+CPU tensors go to the native CPU kernels where those are built and to the reference elsewhere. CUDA tensors go
+to the CUDA kernels, launched on the current stream of their device; where these are not built, or not for
+this GPU, the call raises `EnvironmentProblem` with the command that builds them: the reference is hundreds of
+times slower, so falling back to it would only hide the fault (who wants it calls `vmexport.ops.reference`).
+float64 and other devices are served by the reference. The libraries are reached through their C ABI, so that
+nothing here depends on torch's own C++ interface.
 """
 
 from __future__ import annotations
@@ -13,11 +17,14 @@ import torch
 from torch import Tensor
 
 from vmexport.ops import gradients
-from vmexport.ops.buffer import Buffer
+from vmexport.ops.binding import Order
 from vmexport.ops.loading import SCAN_LIBRARY, library_path
-from vmexport.ops.native import NativeLibrary, Order, load_native
+from vmexport.ops.native import NativeLibrary, load_native
+from vmexport.ops.native_cuda import load_native_cuda
 from vmexport.ops.reference import causal_conv1d_reference, compute_dtype, selective_scan_reference
-from vmexport.ops.torch_checks import CONV_ARGUMENTS, SCAN_ARGUMENTS, check_conv, check_scan
+from vmexport.ops.schema import SCAN_INPUTS
+from vmexport.ops.torch_checks import CONV_ARGUMENTS, SCAN_ARGUMENTS, check_conv, check_devices, check_scan
+from vmexport.ops.torch_native import current_stream, run_conv, run_scan
 
 
 def _scan(
@@ -45,19 +52,32 @@ def _scan_cpu(
     if library is None:
         return _scan(u, delta, A, BC, D, delta_bias, z,
                      directions, tokens_per_frame, class_token, scale, delta_softplus)  # fmt: skip
-    y = u.new_empty(u.shape[1:])
-    last_state = A.new_zeros((*u.shape[:2], *A.shape[1:]))
-    u, delta, A, BC = _rows(u), _rows(delta), A.contiguous(), _rows(BC)  # these names keep the copies alive
-    D, delta_bias = (None if t is None else t.contiguous() for t in (D, delta_bias))
-    z = None if z is None else _rows(z)
-    library.scan(
-        _buffer(u), _buffer(delta), _buffer(A), _buffer(BC),
-        None if D is None else _buffer(D), None if delta_bias is None else _buffer(delta_bias),
-        None if z is None else _buffer(z), _buffer(y), _buffer(last_state),
-        order=Order(directions, tokens_per_frame, class_token),
-        scale=scale, delta_softplus=delta_softplus, threads=torch.get_num_threads(),
+    return run_scan(
+        functools.partial(library.scan, threads=torch.get_num_threads()),
+        (u, delta, A, BC, D, delta_bias, z),
+        Order(directions, tokens_per_frame, class_token),
+        scale=scale, delta_softplus=delta_softplus,
     )  # fmt: skip
-    return y, last_state
+
+
+def _scan_cuda(
+    u: Tensor, delta: Tensor, A: Tensor, BC: Tensor,
+    D: Tensor | None, delta_bias: Tensor | None, z: Tensor | None,
+    directions: Sequence[int], tokens_per_frame: int, class_token: int, scale: float, delta_softplus: bool,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The scan on CUDA tensors: on the current stream, without waiting."""
+    tensors = (u, delta, A, BC, D, delta_bias, z)
+    check_devices("selective_scan", dict(zip(SCAN_INPUTS, tensors, strict=True)))
+    if u.dtype == torch.float64:
+        return _scan(*tensors, directions, tokens_per_frame, class_token, scale, delta_softplus)
+    library = load_native_cuda()
+    with current_stream(u.device) as stream:
+        return run_scan(
+            functools.partial(library.scan, stream=stream),
+            tensors,
+            Order(directions, tokens_per_frame, class_token),
+            scale=scale, delta_softplus=delta_softplus,
+        )  # fmt: skip
 
 
 def _conv(
@@ -78,25 +98,35 @@ def _conv_cpu(
     library = _native_for(x)
     if library is None:
         return _conv(x, weight, bias, directions, tokens_per_frame, class_token)
-    u = x.new_empty((len(directions), *x.shape))
-    x, weight = _rows(x), weight.contiguous()  # these names keep the copies alive
-    bias = None if bias is None else bias.contiguous()
-    library.conv(
-        _buffer(x), _buffer(weight), None if bias is None else _buffer(bias), _buffer(u),
-        order=Order(directions, tokens_per_frame, class_token), threads=torch.get_num_threads(),
-    )  # fmt: skip
-    return u
+    call = functools.partial(library.conv, threads=torch.get_num_threads())
+    return run_conv(call, x, weight, bias, Order(directions, tokens_per_frame, class_token))
+
+
+def _conv_cuda(
+    x: Tensor, weight: Tensor, bias: Tensor | None,
+    directions: Sequence[int], tokens_per_frame: int, class_token: int,
+) -> Tensor:  # fmt: skip
+    """The convolution on CUDA tensors: on the current stream, without waiting."""
+    check_devices("causal_conv1d", {"x": x, "weight": weight, "bias": bias})
+    if x.dtype == torch.float64:
+        return _conv(x, weight, bias, directions, tokens_per_frame, class_token)
+    library = load_native_cuda()
+    with current_stream(x.device) as stream:
+        call = functools.partial(library.conv, stream=stream)
+        return run_conv(call, x, weight, bias, Order(directions, tokens_per_frame, class_token))
 
 
 selective_scan_op = torch.library.custom_op(
     "vmexport::selective_scan", _scan, mutates_args=(), schema=f"({SCAN_ARGUMENTS}) -> (Tensor, Tensor)"
 )
 selective_scan_op.register_kernel("cpu", _scan_cpu)
+selective_scan_op.register_kernel("cuda", _scan_cuda)
 
 causal_conv1d_op = torch.library.custom_op(
     "vmexport::causal_conv1d", _conv, mutates_args=(), schema=f"({CONV_ARGUMENTS}) -> Tensor"
 )
 causal_conv1d_op.register_kernel("cpu", _conv_cpu)
+causal_conv1d_op.register_kernel("cuda", _conv_cuda)
 
 
 selective_scan_op.register_autograd(gradients.scan_backward, setup_context=gradients.save_scan)
@@ -135,19 +165,3 @@ def _native() -> NativeLibrary | None:
     A library that is there but must not be loaded raises: to fall back silently would hide it for ever.
     """
     return None if library_path(SCAN_LIBRARY) is None else load_native()
-
-
-def _rows(tensor: Tensor) -> Tensor:
-    """The tensor itself where each token's channels lie together in memory, else a contiguous copy."""
-    if tensor.dim() < 2:
-        return tensor
-    if tensor.numel() == 0:  # whose strides may be anything
-        return tensor.new_empty(tensor.shape)
-    apart = tensor.stride(-2) >= tensor.shape[-1] or tensor.shape[-2] == 1
-    return tensor if tensor.stride(-1) == 1 and apart else tensor.contiguous()
-
-
-def _buffer(tensor: Tensor) -> Buffer:
-    """The memory of a CPU tensor, which must outlive the call."""
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    return Buffer(tensor.data_ptr(), dtype, tuple(tensor.shape), tensor.stride())

@@ -1,0 +1,169 @@
+"""What the libraries of the C ABI share, whichever device they run on: loading, parameters, statuses."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from vmexport.errors import BuildError, EnvironmentProblem, OutOfMemory, ShapeError, VmexportError
+from vmexport.ops import abi
+from vmexport.ops.buffer import Buffer, check_layout, shapes
+from vmexport.ops.loading import BUILD_FIX
+from vmexport.ops.validate import Sizes, check_directions, conv_sizes, scan_sizes
+
+Buffers = Mapping[str, Buffer | None]
+"""Tensors by the names of the operator's schema, outputs included; None where an optional one is absent."""
+
+SCAN, CONV = "selective_scan", "causal_conv1d"
+_STRUCTS = {SCAN: abi.ScanParams, CONV: abi.ConvParams}
+_FIELDS = {"A": "a", "BC": "bc", "D": "d"}  # names in the struct that differ from the tensors' names
+
+
+@dataclass(frozen=True)
+class Order:
+    """The token order attributes that both operators share (see `vmexport.ops.schema`)."""
+
+    directions: Sequence[int]
+    tokens_per_frame: int
+    class_token: int
+
+    def struct(self, operator: str) -> abi.TokenOrder:
+        """The same for C."""
+        directions = check_directions(operator, self.directions)
+        return abi.TokenOrder.of(directions, self.tokens_per_frame, self.class_token)
+
+
+class KernelLibrary:
+    """A loaded library of kernels. Calls release the interpreter lock and may come from several threads.
+
+    Args:
+        path: the shared library, already known to be trusted.
+
+    Raises:
+        EnvironmentProblem: it does not load, or was built from another version of the C structs.
+    """
+
+    suffix: ClassVar[str] = ""
+    """Ends the names of the two operators' C functions."""
+    fix: ClassVar[str] = BUILD_FIX
+    """How to build the library, for errors."""
+    extra: ClassVar[tuple[type, ...]] = ()
+    """Types of the arguments between the parameters and the message."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._library = ctypes.CDLL(str(path))
+            self._declare()
+        except (OSError, AttributeError) as error:
+            raise EnvironmentProblem(f"cannot load {path}", str(error), self.fix) from error
+        built = (self._library.vmexport_abi_version(), self._library.vmexport_scan_params_size(),
+                 self._library.vmexport_conv_params_size())  # fmt: skip
+        expected = (abi.ABI_VERSION, ctypes.sizeof(abi.ScanParams), ctypes.sizeof(abi.ConvParams))
+        if built != expected:
+            raise EnvironmentProblem(
+                f"{path} was built from another version of vmexport",
+                f"expected ABI version and struct sizes {expected}, got {built}",
+                self.fix,
+            )
+
+    def _declare(self) -> None:
+        """Types of the C functions that every library has."""
+        library = self._library
+        for name, struct in _STRUCTS.items():
+            function = getattr(library, f"vmexport_{name}{self.suffix}")
+            function.argtypes = [ctypes.POINTER(struct), *self.extra, ctypes.c_char_p]
+            function.restype = ctypes.c_int
+        library.vmexport_abi_version.restype = ctypes.c_uint32
+        library.vmexport_scan_params_size.restype = ctypes.c_size_t
+        library.vmexport_conv_params_size.restype = ctypes.c_size_t
+        library.vmexport_version.restype = ctypes.c_char_p
+
+    def version(self) -> str:
+        """Version of vmexport that the library was built from."""
+        return str(self._library.vmexport_version().decode())
+
+    def _call(self, operator: str, params: abi.ScanParams | abi.ConvParams, *extra: object) -> None:
+        """Call the kernel and translate its status."""
+        message = ctypes.create_string_buffer(abi.MESSAGE_SIZE)
+        function = getattr(self._library, f"vmexport_{operator}{self.suffix}")
+        status = function(ctypes.byref(params), *extra, message)
+        if status != abi.OK:
+            raise self._error(operator, status, message.value.decode(errors="replace"))
+
+    def _error(self, operator: str, status: int, text: str) -> VmexportError:
+        """The error for a status of `vmexport_status` and the core's message."""
+        if status == abi.INVALID_ARGUMENT:
+            return ShapeError(f"{operator} cannot take its argument {text.split(':')[0]}", text)
+        if status == abi.OUT_OF_MEMORY:
+            return OutOfMemory(f"{operator} ran out of memory", text, "use a smaller batch")
+        return BuildError(f"{operator} failed with status {status}", text, self.fix)
+
+
+def scan_params(named: Buffers, order: Order, scale: float, delta_softplus: bool) -> abi.ScanParams:
+    """The struct of one scan.
+
+    Args:
+        named: u, delta, A, BC, D, delta_bias, z, y and last_state.
+        order: how the tokens are visited.
+        scale: factor on the sum of the directions.
+        delta_softplus: False uses `delta + delta_bias` as it is.
+
+    Raises:
+        ShapeError: a dtype, shape or stride does not fit.
+    """
+    sizes = scan_sizes(shapes(named), len(order.directions))
+    check_layout(SCAN, named, parameters=("A", "D", "delta_bias", "last_state"))
+    params = abi.ScanParams(
+        struct_size=ctypes.sizeof(abi.ScanParams),
+        dtype=_dtype(named),
+        states=sizes.inner,
+        order=order.struct(SCAN),
+        delta_softplus=int(delta_softplus),
+        scale=scale,
+    )
+    _fill(params, sizes, named)
+    return params
+
+
+def conv_params(named: Buffers, order: Order) -> abi.ConvParams:
+    """The struct of one convolution.
+
+    Args:
+        named: x, weight, bias and u.
+        order: how the tokens are visited.
+
+    Raises:
+        ShapeError: a dtype, shape or stride does not fit.
+    """
+    sizes = conv_sizes(shapes(named), len(order.directions))
+    check_layout(CONV, named, parameters=("weight", "bias"))
+    params = abi.ConvParams(
+        struct_size=ctypes.sizeof(abi.ConvParams),
+        dtype=_dtype(named),
+        taps=sizes.inner,
+        order=order.struct(CONV),
+    )
+    _fill(params, sizes, named)
+    return params
+
+
+def _dtype(named: Buffers) -> int:
+    """`vmexport_dtype` of the first tensor, which sets that of the activations."""
+    return abi.DTYPES[next(buffer.dtype for buffer in named.values() if buffer is not None)]
+
+
+def _fill(params: abi.ScanParams | abi.ConvParams, sizes: Sizes, named: Buffers) -> None:
+    """Sizes, addresses and strides; a field that the struct lacks (strides of parameters) is left out."""
+    params.batch, params.length, params.channels = sizes.batch, sizes.length, sizes.channels
+    for name, buffer in named.items():
+        if buffer is None:
+            continue
+        field = _FIELDS.get(name, name)
+        setattr(params, field, buffer.address)
+        strides = getattr(params, f"{field}_stride", None)
+        if strides is not None:
+            strides[:] = buffer.strides[:-1]
