@@ -1,7 +1,11 @@
-// Entry point of libvmexport_ort.so: the only exported symbol.
+// Entry point of libvmexport_ort.so, and with VMEXPORT_ORT_CUDA of libvmexport_ort_cuda.so, which serves the CUDA
+// provider besides: the only exported symbol.
 #include <mutex>
 
 #include "cpu_device.h"
+#ifdef VMEXPORT_ORT_CUDA
+#include "cuda_device.h"
+#endif
 #include "kernels.h"
 #include "operator.h"
 
@@ -22,11 +26,20 @@ OrtStatus* add(const OrtApi& api, OrtCustomOpDomain* domain) noexcept {
   return nullptr;
 }
 
+template <class Device>
+OrtStatus* add_device(const OrtApi& api, OrtCustomOpDomain* domain) noexcept {
+  VMEXPORT_ORT_TRY(add<ScanKernel<Device>>(api, domain));
+  return add<ConvKernel<Device>>(api, domain);
+}
+
 OrtStatus* make_domain(const OrtApi& api, OrtCustomOpDomain** out) noexcept {
   OrtCustomOpDomain* domain = nullptr;
   VMEXPORT_ORT_TRY(api.CreateCustomOpDomain(kDomain, &domain));
-  OrtStatus* failed = add<ScanKernel<CpuDevice>>(api, domain);
-  if (failed == nullptr) failed = add<ConvKernel<CpuDevice>>(api, domain);
+  OrtStatus* failed = add_device<CpuDevice>(api, domain);
+#ifdef VMEXPORT_ORT_CUDA
+  // Also in a process without a GPU: a provider that is not there is asked for nothing.
+  if (failed == nullptr) failed = add_device<CudaDevice>(api, domain);
+#endif
   if (failed != nullptr) {
     api.ReleaseCustomOpDomain(domain);
     return failed;

@@ -1,4 +1,7 @@
-"""The operator library in ONNX Runtime: loading, choice of kernel, refusals that name tensor and shape."""
+"""The operator libraries in ONNX Runtime: loading, choice of kernel, refusals that name tensor and shape.
+
+Both libraries serve CPU sessions alike; the one with CUDA kernels besides does so without a GPU or a driver.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ SCAN_SIZES = {"directions": 2, "length": 9, "channels": 6, "states": 3}
 CONV_SIZES = {"directions": 2, "length": 9, "channels": 6, "taps": 4}
 
 
-@pytest.fixture(scope="module")
-def library() -> str:
-    path = library_path("libvmexport_ort.so")
+@pytest.fixture(scope="module", params=["libvmexport_ort.so", "libvmexport_ort_cuda.so"])
+def library(request: pytest.FixtureRequest) -> str:
+    path = library_path(request.param)
     if path is None:
-        pytest.skip("libvmexport_ort.so is not built")
+        pytest.skip(f"{request.param} is not built")
     return str(path)
 
 
