@@ -209,3 +209,49 @@ def test_torch_threads_are_put_back(folder: Path) -> None:
 
 def test_a_runner_is_a_runner(file: Path) -> None:
     assert isinstance(open_runner(file), Runner)
+
+
+def test_an_unknown_device_is_refused(file: Path) -> None:
+    with pytest.raises(UsageError, match="expected one of cpu, cuda"):
+        open_runner(file, device="tpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_no_reason_to_use_the_cpu(file: Path) -> None:
+    with pytest.raises(EnvironmentProblem) as caught, open_runner(file, device="cuda"):
+        pass
+    assert caught.value.why
+    assert "--device cpu" in caught.value.fix
+
+
+def test_a_provider_that_does_not_start_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime itself goes on with the CPU and says so in its log only."""
+    import onnxruntime
+
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(
+        onnxruntime,
+        "InferenceSession",
+        lambda model, settings, providers: real(model, settings, providers=providers[1:]),
+    )
+    with (
+        pytest.raises(EnvironmentProblem, match="could not start its CUDA provider"),
+        open_runner(folder / "model.onnx", device="cuda"),
+    ):
+        pass
+
+
+def test_the_cuda_library_is_asked_for_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    from vmexport.runtime import session
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(session, "library_path", lambda name: None)
+    with (
+        pytest.raises(EnvironmentProblem, match=r"libvmexport_ort_cuda\.so") as caught,
+        open_runner(folder / "model.onnx", device="cuda", library="require"),
+    ):
+        pass
+    assert caught.value.fix == "vmexport plugin build --cuda on"

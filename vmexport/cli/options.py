@@ -64,6 +64,7 @@ TrustPickle = Annotated[
     ),
 ]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: every core.")]
+Device = Annotated[str, typer.Option(help="Where the model runs: cpu or cuda.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 Verbose = Annotated[
     int,

@@ -19,6 +19,7 @@ def predict_command(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video or picture files.")],
     topk: Annotated[int, typer.Option(min=1, help="Classes to show for each video.")] = 5,
     views: Annotated[str, typer.Option(help="Views averaged, clips x crops, such as 2x3.")] = "1x1",
+    device: options.Device = "cpu",
     json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -29,7 +30,7 @@ def predict_command(
     from vmexport.runtime.predict import predict
 
     with render.progress(f"classifying {len(videos)} video{'s' if len(videos) != 1 else ''} with {model}"):
-        predictions = predict(model, videos, topk=topk, views=views, on_error="collect")
+        predictions = predict(model, videos, topk=topk, views=views, on_error="collect", device=device)
     if json:
         render.as_json(
             {"model": model, "views": views, "predictions": [_as_dict(item) for item in predictions]}

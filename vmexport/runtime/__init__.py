@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vmexport.errors import EnvironmentProblem
 from vmexport.runtime.onnx_runner import OnnxRunner
 from vmexport.runtime.runner import Runner
-from vmexport.runtime.session import SessionOptions
+from vmexport.runtime.session import CPU, SessionOptions
 
 if TYPE_CHECKING:
     from vmexport.model import VideoMamba
@@ -23,6 +23,7 @@ def open_runner(
     threads: int = 0,
     verbose: bool = False,
     allow_failed: bool = False,
+    device: str = CPU,
 ) -> Runner:
     """A runner for a model in any form; it takes memory only inside `with`.
 
@@ -33,6 +34,8 @@ def open_runner(
         threads: threads within an operator; 0 stands for the cores this process may use.
         verbose: let ONNX Runtime print its warnings.
         allow_failed: also open an `.onnx` file that its own parity check marked as failed.
+        device: "cpu", or "cuda" for the first GPU; on entering, a runner refuses a device that is not there
+            rather than use another.
 
     Returns:
         a closed `Runner`; `with` opens it.
@@ -40,9 +43,9 @@ def open_runner(
     Raises:
         EnvironmentProblem: an engine of TensorRT, which this version does not run.
         InputError: no such file or preset, or a damaged one.
-        UsageError: an unknown value of `library` or `threads`.
+        UsageError: an unknown value of `library`, `threads` or `device`.
     """
-    options = SessionOptions(library=library, threads=threads, verbose=verbose)
+    options = SessionOptions(library=library, threads=threads, verbose=verbose, device=device)
     suffix = Path(model).suffix.lower() if isinstance(model, str | Path) else ""
     if suffix == ".onnx":
         return OnnxRunner(str(model), options, allow_failed=allow_failed)
@@ -58,5 +61,5 @@ def open_runner(
 
     if isinstance(model, str | Path):
         network, _ = resolve_model(model)
-        return TorchRunner(network, str(model), threads)
-    return TorchRunner(model, type(model).__name__, threads)
+        return TorchRunner(network, str(model), threads, device=device)
+    return TorchRunner(model, type(model).__name__, threads, device=device)

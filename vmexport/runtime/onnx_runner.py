@@ -11,7 +11,7 @@ import numpy as np
 from vmexport.config import ModelInfo
 from vmexport.errors import BuildError, InputError, OutOfMemory, ParityError
 from vmexport.runtime.runner import Array, Runner
-from vmexport.runtime.session import SessionOptions, import_onnxruntime, open_session
+from vmexport.runtime.session import CPU, SessionOptions, import_onnxruntime, open_session
 
 INPUT_NAME, OUTPUT_NAME = "clips", "logits"
 PARITY_ENTRY = "parity"
@@ -24,7 +24,7 @@ class OnnxRunner(Runner):
 
     Args:
         path: the file.
-        options: library, threads, verbosity.
+        options: library, threads, verbosity, device.
         allow_failed: also run a file whose export failed its parity check (to find the fault).
 
     Attributes:
@@ -32,7 +32,7 @@ class OnnxRunner(Runner):
         options: as given.
 
     Raises (on enter):
-        EnvironmentProblem: onnxruntime or the operator library is missing.
+        EnvironmentProblem: onnxruntime, its CUDA provider or the operator library is missing.
         InputError: no such file, a damaged file, or a model from elsewhere.
         ParityError: the file is marked as failed, and `allow_failed` is not set.
     """
@@ -56,7 +56,8 @@ class OnnxRunner(Runner):
     def description(self) -> str:
         """Name and version of the backend, and what computes the scans."""
         how = "operator library" if self._registered else "function body"
-        return f"ONNX Runtime {import_onnxruntime().__version__}, {how}"
+        where = "" if self.options.device == CPU else f" on {self.options.device}"
+        return f"ONNX Runtime {import_onnxruntime().__version__}{where}, {how}"
 
     def _open(self) -> ModelInfo:
         import_onnxruntime()

@@ -62,6 +62,7 @@ def predict(
     views: str | Views = "1x1",
     runner: Runner | None = None,
     on_error: Literal["raise", "collect"] = "raise",
+    device: str = "cpu",
 ) -> list[Prediction]:
     """Classify videos: softmax of every view, then the mean over views (paper section 5.1).
 
@@ -72,6 +73,7 @@ def predict(
         views: test views, clips x crops, such as "2x3".
         runner: an open runner to use instead of opening `model`.
         on_error: "raise" stops at the first bad video; "collect" goes on, the prediction holds the error.
+        device: "cpu" or "cuda", where the model runs; unused if `runner` is given.
 
     Returns:
         one prediction a video, in the order given.
@@ -89,7 +91,7 @@ def predict(
         )
     with contextlib.ExitStack() as stack:
         if runner is None:
-            runner = stack.enter_context(open_runner(model))
+            runner = stack.enter_context(open_runner(model, device=device))
         return [_predict_one(runner, str(file), topk, parsed, on_error == "collect") for file in files]
 
 

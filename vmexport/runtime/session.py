@@ -8,9 +8,16 @@ from typing import Any
 
 from vmexport.config.threads import usable_cores
 from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, UsageError
-from vmexport.ops.loading import BUILD_FIX, library_path
+from vmexport.ops.loading import BUILD_FIX, CUDA_BUILD_FIX, library_path
 
+CPU, CUDA = "cpu", "cuda"
+DEVICES = (CPU, CUDA)
 LIBRARY = "libvmexport_ort.so"
+LIBRARIES = {CPU: LIBRARY, CUDA: "libvmexport_ort_cuda.so"}
+"""The operator library by device; a CPU session would run the CPU kernels of the other one just as well."""
+BUILD_FIXES = {CPU: BUILD_FIX, CUDA: CUDA_BUILD_FIX}
+PROVIDERS = {CPU: ["CPUExecutionProvider"], CUDA: ["CUDAExecutionProvider", "CPUExecutionProvider"]}
+"""ONNX Runtime's execution providers by device; the CPU stays for what the GPU's provider leaves out."""
 LIBRARY_CHOICES = ("auto", "off", "require")
 ERRORS_ONLY, VERBOSE = 3, 1
 
@@ -24,13 +31,16 @@ class SessionOptions:
             otherwise; "off" always the function body; "require" refuses to go without the library.
         threads: threads within an operator; 0 stands for the cores this process may use.
         verbose: let ONNX Runtime print its warnings.
+        device: "cpu", or "cuda" for the CUDA provider on its first device.
     """
 
     library: str = "auto"
     threads: int = 0
     verbose: bool = False
+    device: str = CPU
 
     def __post_init__(self) -> None:
+        check_device(self.device)
         if self.library not in LIBRARY_CHOICES:
             raise UsageError(
                 f"unknown value for library: {self.library!r}",
@@ -42,30 +52,55 @@ class SessionOptions:
             )
 
 
+def check_device(device: str) -> None:
+    """Refuse a device that no runner knows.
+
+    Raises:
+        UsageError: with the devices there are.
+    """
+    if device not in DEVICES:
+        raise UsageError(f"unknown value for device: {device!r}", f"expected one of {', '.join(DEVICES)}")
+
+
 def open_session(model: Path | bytes, source: str, options: SessionOptions) -> tuple[Any, bool]:
-    """Open an `onnxruntime.InferenceSession` on the CPU.
+    """Open an `onnxruntime.InferenceSession` on the device asked for and on no other.
 
     Args:
         model: a file, or a serialised model.
         source: name in messages.
-        options: library, threads, verbosity.
+        options: library, threads, verbosity, device.
 
     Returns:
         the session, and whether the operator library is registered in it.
 
     Raises:
-        EnvironmentProblem: onnxruntime is missing, or the operator library is required and not built, or
-            the file needs it (exported without fallback) and it is not there.
+        EnvironmentProblem: onnxruntime is missing, or has no CUDA provider or cannot start it; the operator
+            library is required and not built; the file needs it (exported without fallback) and it is not
+            there.
         InputError: the file is no ONNX model, or a damaged one.
         OutOfMemory: the host's memory does not suffice.
     """
     runtime = import_onnxruntime()
+    providers = PROVIDERS[options.device]
+    if providers[0] not in runtime.get_available_providers():
+        raise EnvironmentProblem(
+            f"ONNX Runtime {runtime.__version__} here cannot use the GPU",
+            f"requested {providers[0]}, available: {', '.join(runtime.get_available_providers())}",
+            "pip uninstall onnxruntime && pip install onnxruntime-gpu   (or go without: --device cpu)",
+        )
     settings, registered = _settings(runtime, options)
     try:
         target = model if isinstance(model, bytes) else str(model)
-        return runtime.InferenceSession(target, settings, providers=["CPUExecutionProvider"]), registered
+        session = runtime.InferenceSession(target, settings, providers=providers)
     except Exception as error:  # onnxruntime raises a dozen unrelated classes and plain RuntimeError
         raise _explain(error, source) from error
+    if providers[0] not in session.get_providers():  # it goes on without, and only a log line says so
+        raise EnvironmentProblem(
+            f"ONNX Runtime {runtime.__version__} could not start its CUDA provider",
+            "the driver, the CUDA libraries or cuDNN that it was built for do not load here",
+            "look at nvidia-smi; verbose=True shows the reason   (or go without: --device cpu)",
+        )
+    return session, registered
 
 
 def import_onnxruntime() -> Any:
@@ -90,12 +125,13 @@ def _settings(runtime: Any, options: SessionOptions) -> tuple[Any, bool]:
     settings.intra_op_num_threads = options.threads or usable_cores()
     settings.inter_op_num_threads = 1
     settings.log_severity_level = VERBOSE if options.verbose else ERRORS_ONLY
-    library = None if options.library == "off" else library_path(LIBRARY)
+    name = LIBRARIES[options.device]
+    library = None if options.library == "off" else library_path(name)
     if library is None and options.library == "require":
         raise EnvironmentProblem(
             "the ONNX Runtime operator library is not built",
-            f"{LIBRARY} lies in no folder of the vmexport package",
-            BUILD_FIX,
+            f"{name} lies in no folder of the vmexport package",
+            BUILD_FIXES[options.device],
         )
     if library is not None:
         try:
@@ -104,7 +140,7 @@ def _settings(runtime: Any, options: SessionOptions) -> tuple[Any, bool]:
             raise EnvironmentProblem(
                 f"ONNX Runtime {runtime.__version__} cannot load {library.name}",
                 _first_line(error),
-                "build it again: make native   (or go without: library='off')",
+                f"build it again: {BUILD_FIXES[options.device]}   (or go without: library='off')",
             ) from error
     return settings, library is not None
 

@@ -1,4 +1,4 @@
-"""The PyTorch runner: the frozen form of a network, on the CPU, without gradients."""
+"""The PyTorch runner: the frozen form of a network, on the CPU or a GPU, without gradients."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import numpy as np
 import torch
 
 from vmexport.config import ModelInfo
+from vmexport.errors import EnvironmentProblem
 from vmexport.model import VideoMamba
 from vmexport.model.freeze import FrozenVideoMamba, freeze
 from vmexport.runtime.runner import Array, Runner
+from vmexport.runtime.session import CPU, CUDA
 
 
 class TorchRunner(Runner):
@@ -19,24 +21,35 @@ class TorchRunner(Runner):
         source: name in messages.
         threads: threads of PyTorch while the runner is open; 0 leaves them alone.
         precision: "fp32" or "fp16", the precision of the frozen form.
+        device: "cpu" or "cuda".
+
+    Raises (on enter):
+        EnvironmentProblem: PyTorch sees no GPU.
     """
 
     bounded = False
 
     def __init__(
-        self, model: VideoMamba, source: str = "the model", threads: int = 0, precision: str = "fp32"
+        self,
+        model: VideoMamba,
+        source: str = "the model",
+        threads: int = 0,
+        precision: str = "fp32",
+        device: str = CPU,
     ) -> None:
         super().__init__(source)
         self._model = model
         self._threads = threads
         self._precision = precision
+        self._device = device
         self._frozen: FrozenVideoMamba | None = None
         self._threads_before = 0
 
     @property
     def description(self) -> str:
         """Name and version of the backend."""
-        return f"PyTorch {torch.__version__.split('+')[0]}"
+        where = "" if self._device == CPU else f" on {self._device}"
+        return f"PyTorch {torch.__version__.split('+')[0]}{where}"
 
     def block_outputs(self, clips: Array) -> list[Array]:
         """The residual stream of valid clips: after the embedding, then after every block.
@@ -46,10 +59,19 @@ class TorchRunner(Runner):
         """
         assert self._frozen is not None
         with torch.inference_mode():
-            return [stream.float().numpy() for stream in self._frozen.forward_blocks(torch.from_numpy(clips))]
+            streams = self._frozen.forward_blocks(torch.from_numpy(clips).to(self._device))
+            return [stream.float().cpu().numpy() for stream in streams]
 
     def _open(self) -> ModelInfo:
-        self._frozen = freeze(self._model, self._precision)
+        if self._device == CUDA and not torch.cuda.is_available():
+            raise EnvironmentProblem(
+                "PyTorch sees no GPU",
+                "this PyTorch was built without CUDA"
+                if torch.version.cuda is None
+                else "no driver or no GPU",
+                "look at nvidia-smi and pip show torch   (or go without: --device cpu)",
+            )
+        self._frozen = freeze(self._model, self._precision).to(self._device)
         if self._threads:
             self._threads_before = torch.get_num_threads()
             torch.set_num_threads(self._threads)
@@ -64,5 +86,5 @@ class TorchRunner(Runner):
     def _run(self, clips: Array) -> Array:
         assert self._frozen is not None
         with torch.inference_mode():
-            logits: Array = self._frozen(torch.from_numpy(clips)).numpy()
+            logits: Array = self._frozen(torch.from_numpy(clips).to(self._device)).cpu().numpy()
         return logits.astype(np.float32, copy=False)
