@@ -10,6 +10,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+import pytest
 import torch
 from cases import NUMPY_TYPES, Array, Arrays, ConvCase, ScanCase, to_numpy, to_torch
 from onnx_models import ELEMENT_TYPES, one_node_model, open_session
@@ -23,7 +24,8 @@ from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
 
 Case = ScanCase | ConvCase
 TIERS = ("neon",) if platform.machine() == "aarch64" else ("avx512", "avx2", "baseline")
-ORT_LIBRARY = "libvmexport_ort.so"
+ORT_LIBRARY, ORT_CUDA_LIBRARY = "libvmexport_ort.so", "libvmexport_ort_cuda.so"
+CPU_PROVIDER, CUDA_PROVIDER = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,19 @@ class Backend:
         name: shown by pytest.
         run: computes a case on given arrays, in the dtype named.
         missing: why it cannot, or nothing.
+        gpu: whether it needs a CUDA device.
     """
 
     name: str
     run: Callable[[Case, Arrays, str], Array]
     missing: Callable[[Case, str], str]
+    gpu: bool = False
+
+
+def parameters(backend: Backend, *values: Any, name: str = "") -> Any:
+    """One row of a table of tests, marked `gpu` where the backend needs one."""
+    marks = (pytest.mark.gpu,) if backend.gpu else ()
+    return pytest.param(backend, *values, id=name or backend.name, marks=marks)
 
 
 def native_library() -> NativeLibrary | None:
@@ -105,8 +115,29 @@ def _native(tier: str) -> Backend:
     return Backend(f"native_{tier}", run, missing)
 
 
+def cuda_missing(case: Case | None = None, dtype: str = "") -> str:
+    """Why nothing runs on a GPU here; kernels that were not built are no reason but a failure."""
+    return "" if torch.cuda.is_available() else "PyTorch sees no GPU on this machine"
+
+
+def to_cuda(array: Array | None) -> Any:
+    """The array on the GPU, with gaps between its rows where the array has them."""
+    if array is None:
+        return None
+    tensor = to_torch(array).cuda()
+    if array.flags.c_contiguous:
+        return tensor
+    wide = tensor.new_full((*tensor.shape[:-1], tensor.shape[-1] + 5), torch.nan)
+    wide[..., 2:-3] = tensor
+    return wide[..., 2:-3]
+
+
 def _torch(case: Case, arrays: Arrays, dtype: str) -> Array:
-    tensors = [to_torch(array) for array in arrays.values()]
+    return run_torch(case, [to_torch(array) for array in arrays.values()])
+
+
+def run_torch(case: Case, tensors: list[Any]) -> Array:
+    """The public operators on given tensors."""
     if isinstance(case, ConvCase):
         return to_numpy(causal_conv1d(*tensors, **case.order))
     if case.delta_softplus:
@@ -120,7 +151,9 @@ def _node_missing(case: Case, dtype: str) -> str:
     return "" if case.plain else "the ONNX node has every input and always applies softplus"
 
 
-def _run_node(case: Case, arrays: Arrays, dtype: str, library: str | None) -> Array:
+def _run_node(
+    case: Case, arrays: Arrays, dtype: str, library: str | None, provider: str = CPU_PROVIDER
+) -> Array:
     """A model of this one node in ONNX Runtime; with a library its kernel, without one the function body."""
     from vmexport.export.function_body import causal_conv1d_function, selective_scan_function
 
@@ -138,7 +171,8 @@ def _run_node(case: Case, arrays: Arrays, dtype: str, library: str | None) -> Ar
     model = one_node_model(
         SELECTIVE_SCAN if is_scan else CAUSAL_CONV1D, dtype=dtype, function=function, **attributes
     )
-    return _run_session(open_session(model, library), arrays)
+    config: dict[str, Any] = {} if provider == CPU_PROVIDER else {"session.disable_cpu_ep_fallback": "1"}
+    return _run_session(open_session(model, library, provider=provider, **config), arrays)
 
 
 def _run_session(session: Any, arrays: Arrays) -> Array:
@@ -167,6 +201,18 @@ def _onnxruntime_missing(case: Case, dtype: str) -> str:
     return _node_missing(case, dtype)
 
 
+def _onnxruntime_cuda_missing(case: Case, dtype: str) -> str:
+    import onnxruntime
+
+    if reason := cuda_missing():
+        return reason
+    if CUDA_PROVIDER not in onnxruntime.get_available_providers():
+        return "this ONNX Runtime has no CUDA provider"
+    if library_path(ORT_CUDA_LIBRARY) is None:
+        return f"{ORT_CUDA_LIBRARY} is not built"
+    return _node_missing(case, dtype)
+
+
 def _function_missing(case: Case, dtype: str) -> str:
     if dtype == "bfloat16":
         return "ONNX Runtime's own CPU operators know no bfloat16"
@@ -181,6 +227,20 @@ BACKENDS = (
         "onnxruntime",
         lambda case, arrays, dtype: _run_node(case, arrays, dtype, str(library_path(ORT_LIBRARY))),
         _onnxruntime_missing,
+    ),
+    Backend(
+        "torch_cuda",
+        lambda case, arrays, dtype: run_torch(case, [to_cuda(array) for array in arrays.values()]),
+        cuda_missing,
+        gpu=True,
+    ),
+    Backend(
+        "onnxruntime_cuda",
+        lambda case, arrays, dtype: _run_node(
+            case, arrays, dtype, str(library_path(ORT_CUDA_LIBRARY)), CUDA_PROVIDER
+        ),
+        _onnxruntime_cuda_missing,
+        gpu=True,
     ),
     Backend("function", lambda case, arrays, dtype: _run_node(case, arrays, dtype, None), _function_missing),
 )

@@ -153,7 +153,7 @@ def to_torch(array: Array | None, dtype: torch.dtype | None = None) -> torch.Ten
 
 def to_numpy(tensor: torch.Tensor) -> Array:
     """A float64 copy, whatever the dtype was."""
-    return tensor.detach().double().numpy()
+    return tensor.detach().double().cpu().numpy()
 
 
 @functools.cache

@@ -83,8 +83,14 @@ def one_node_model(
     )
 
 
-def open_session(model: onnx.ModelProto, library: str | None = None, threads: int = 1, **config: str) -> Any:
-    """ONNX Runtime session on the CPU, with the operator library of that path if one is given."""
+def open_session(
+    model: onnx.ModelProto,
+    library: str | None = None,
+    threads: int = 1,
+    provider: str = "CPUExecutionProvider",
+    **config: str,
+) -> Any:
+    """ONNX Runtime session on one provider, with the operator library of that path if one is given."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -94,9 +100,7 @@ def open_session(model: onnx.ModelProto, library: str | None = None, threads: in
         options.add_session_config_entry(key, value)
     if library is not None:
         options.register_custom_ops_library(library)
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[provider])
 
 
 def scan_inputs(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import BACKENDS, Backend, native_library, run_native
+from backends import BACKENDS, Backend, native_library, parameters, run_native
 from cases import (
     CONV_CASES,
     SCAN_CASES,
@@ -28,7 +28,7 @@ NOT_REFERENCE = tuple(backend for backend in BACKENDS if backend.name != "refere
 def table(backends: tuple[Backend, ...], cases: tuple[Any, ...]) -> list[Any]:
     """All combinations, each named after its parts."""
     return [
-        pytest.param(backend, case, dtype, id=f"{backend.name}-{case.name}-{dtype}")
+        parameters(backend, case, dtype, name=f"{backend.name}-{case.name}-{dtype}")
         for case in cases
         for dtype in case.dtypes
         for backend in backends
@@ -74,7 +74,7 @@ def test_last_state_on_any_number_of_threads(case: ScanCase, threads: int) -> No
 def wild_table(case: Any) -> list[Any]:
     """Each input in turn holds one value that is no number."""
     return [
-        pytest.param(backend, name, value, id=f"{backend.name}-{name}-{value}")
+        parameters(backend, name, value, name=f"{backend.name}-{name}-{value}")
         for name in case.inputs()
         for value in (np.nan, np.inf, -np.inf)
         for backend in NOT_REFERENCE
@@ -108,7 +108,7 @@ def test_conv_passes_on_what_is_no_number(backend: Backend, name: str, value: fl
     compare_wild(backend, WILD_CONV, name, value)
 
 
-@pytest.mark.parametrize("backend", NOT_REFERENCE, ids=lambda backend: backend.name)
+@pytest.mark.parametrize("backend", [parameters(backend) for backend in NOT_REFERENCE])
 @pytest.mark.parametrize("states", [1, 3, 8, 17, 31])
 def test_infinity_with_states_that_do_not_fill_a_register(backend: Backend, states: int) -> None:
     compare_wild(backend, replace(WILD_SCAN, N=states), "u", np.inf)
