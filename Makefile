@@ -1,10 +1,12 @@
 # make demo   export, check, time and use a full-size VideoMamba on a video
 # make test   everything that continuous integration runs
+# make gpu-peers   fetch what benchmarks/gpu_check.sh compares with, for a GPU machine without a network
 # Each sets up all that it needs: a virtual environment, the Python packages, the native libraries.
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
+MAMBA ?= mamba-ssm==2.3.2.post1
 VIDEO ?=
 
 BIN := $(abspath $(VENV))/bin
@@ -13,7 +15,7 @@ CUDA := $(wildcard plugins/*/*.cu plugins/*/*.cuh)
 CMAKE_FILES := $(wildcard plugins/CMakeLists.txt plugins/*/CMakeLists.txt plugins/cmake/*)
 CMAKE := PATH="$(BIN):$$PATH" cmake
 
-.PHONY: demo test lint native-test aarch64-test cuda-compile cuda-release python-test native setup clean
+.PHONY: demo test lint native-test aarch64-test cuda-compile cuda-release gpu-peers python-test native setup clean
 
 demo: native
 	@VMEXPORT=$(BIN)/vmexport PYTHON=$(BIN)/python VIDEO="$(VIDEO)" bash benchmarks/demo.sh
@@ -57,6 +59,12 @@ build/native/.built: $(CPP) $(CMAKE_FILES) $(wildcard models/*) | setup
 	$(CMAKE) --build build/native
 	$(CMAKE) --install build/native --prefix $(CURDIR)
 	touch $@
+
+# The source only; its forward kernel is compiled where the GPU is. Never part of the repository.
+gpu-peers: setup
+	$(BIN)/python -m pip install --quiet setuptools wheel packaging
+	MAMBA_SKIP_CUDA_BUILD=TRUE $(BIN)/python -m pip download --quiet --no-deps --no-build-isolation \
+	  --no-binary mamba-ssm -d build/peers "$(MAMBA)"
 
 setup: $(VENV)/.ready
 

@@ -30,15 +30,19 @@ class FakeMamba:
         self, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None,
         z: Tensor | None, delta_bias: Tensor | None, delta_softplus: bool,
     ) -> list[Tensor]:  # fmt: skip
-        """`out` and `x` (the carried pairs of every chunk, of which only the last state is filled in)."""
+        """`out`, `x` (pairs of every chunk, only the last state filled in) and, with z, the gated `out`."""
         self.calls.append("fwd")
         _check(u, delta, A, B, C, D, delta_bias)
-        assert z is None, "the gate stands outside"
+        if z is not None:
+            assert z.dtype == u.dtype
+            assert z.shape == u.shape
+            _rows(z)
         wide = [None if t is None else t.double() for t in (u, delta, A, B, C, D, None, delta_bias)]
         out, state = mamba_scan_reference(*wide, delta_softplus=delta_softplus)  # type: ignore[arg-type]
         x = torch.full((*u.shape[:2], _chunks(u), 2 * A.shape[1]), torch.nan)
         x[:, :, -1, 1::2] = state.float()
-        return [out.to(u.dtype), x]
+        gated = [] if z is None else [(out * torch.nn.functional.silu(z.double())).to(u.dtype)]
+        return [out.to(u.dtype), x, *gated]
 
     def bwd(
         self, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None,
