@@ -31,6 +31,7 @@ FLAGS = (
 )  # fmt: skip
 """nvcc flags of mamba-ssm's own build."""
 NO_BACKWARD = """// The backward half is left out: it takes minutes to compile and no benchmark calls it.
+#include <cuda_runtime_api.h>
 #include <torch/python.h>
 #include "selective_scan.h"
 template <typename input_t, typename weight_t>
