@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from program import TINY, environment
 from typer.testing import CliRunner
 
@@ -197,3 +198,12 @@ def test_ctrl_c_during_an_export_leaves_nothing(tmp_path: Path) -> None:
     assert "interrupted" in errors
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.parametrize(("device", "code"), [("cuda", 3), ("tpu", 2)])
+def test_predict_uses_the_device_asked_for_or_none(exported: Path, device: str, code: int) -> None:
+    done = runner.invoke(app, ["predict", str(exported), "clip.mp4", "--device", device])
+    assert done.exit_code == code, done.stderr
+    assert "device" in done.stderr or "CUDAExecutionProvider" in done.stderr
+    assert done.stdout == ""

@@ -14,11 +14,12 @@ from onnx import TensorProto, helper
 from small import noise, small_architecture, small_model
 
 from vmexport.config.threads import usable_cores
-from vmexport.errors import EnvironmentProblem, InputError, ShapeError, UsageError
+from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, ShapeError, UsageError
 from vmexport.export import export_onnx
 from vmexport.model import save_checkpoint
 from vmexport.runtime import Runner, open_runner
 from vmexport.runtime.session import SessionOptions
+from vmexport.runtime.torch_runner import TorchRunner
 
 
 @pytest.fixture(scope="module")
@@ -255,3 +256,15 @@ def test_the_cuda_library_is_asked_for_by_name(folder: Path, monkeypatch: pytest
     ):
         pass
     assert caught.value.fix == "vmexport plugin build --cuda on"
+
+
+def test_a_full_gpu_is_out_of_memory() -> None:
+    def full(clips: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB\nmore words")
+
+    runner = TorchRunner(small_model())
+    with runner as run:
+        runner._frozen = full  # type: ignore[assignment]
+        with pytest.raises(OutOfMemory, match="Tried to allocate 9 GiB") as caught:
+            run(noise(small_architecture()))
+    assert caught.value.fix == "use a smaller batch"

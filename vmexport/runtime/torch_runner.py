@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from vmexport.config import ModelInfo
-from vmexport.errors import EnvironmentProblem
+from vmexport.errors import EnvironmentProblem, OutOfMemory
 from vmexport.model import VideoMamba
 from vmexport.model.freeze import FrozenVideoMamba, freeze
 from vmexport.runtime.runner import Array, Runner
@@ -25,6 +25,10 @@ class TorchRunner(Runner):
 
     Raises (on enter):
         EnvironmentProblem: PyTorch sees no GPU.
+
+    Raises (on a call):
+        EnvironmentProblem: the CUDA kernels are not built, or not for this GPU.
+        OutOfMemory: the GPU's memory does not suffice.
     """
 
     bounded = False
@@ -86,5 +90,9 @@ class TorchRunner(Runner):
     def _run(self, clips: Array) -> Array:
         assert self._frozen is not None
         with torch.inference_mode():
-            logits: Array = self._frozen(torch.from_numpy(clips).to(self._device)).cpu().numpy()
+            try:
+                logits: Array = self._frozen(torch.from_numpy(clips).to(self._device)).cpu().numpy()
+            except torch.OutOfMemoryError as error:
+                what, why = f"not enough GPU memory to run {self.source}", str(error).splitlines()[0]
+                raise OutOfMemory(what, why, "use a smaller batch") from error
         return logits.astype(np.float32, copy=False)
