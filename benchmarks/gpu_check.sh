@@ -70,7 +70,8 @@ build_with_nvcc() {
   local flags=(-O3 -std=c++17 -Xcompiler=-fPIC,-fvisibility=hidden -cudart static
     "-gencode=arch=compute_$capability,code=[sm_$capability,compute_$capability]"
     "-DVMEXPORT_VERSION=\"$version\"" "-DVMEXPORT_CUDA_ARCHITECTURES=\"sm_$capability compute_$capability\"")
-  local kernels=(plugins/scan/*.cu plugins/scan/validate.cpp)
+  # Kernels and what they call; the other C++ files of the folder are the CPU's.
+  local kernels=(plugins/scan/*.cu plugins/scan/*_plan.cpp plugins/scan/validate.cpp)
   nvcc "${flags[@]}" --threads 0 -shared "${kernels[@]}" plugins/capi/common.cpp plugins/capi/vmexport_cuda.cpp \
     -o "$native/libvmexport_scan_cuda.so" &&
     nvcc "${flags[@]}" --threads 0 "${kernels[@]}" plugins/tests/cuda_device_tests.cu plugins/tests/cases.cpp \

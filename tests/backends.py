@@ -6,6 +6,7 @@ import ctypes
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -49,6 +50,12 @@ def parameters(backend: Backend, *values: Any, name: str = "") -> Any:
     """One row of a table of tests, marked `gpu` where the backend needs one."""
     marks = (pytest.mark.gpu,) if backend.gpu else ()
     return pytest.param(backend, *values, id=name or backend.name, marks=marks)
+
+
+def built_library(name: str) -> Path | None:
+    """A native library where it is installed, or else where `make cuda-compile` leaves it."""
+    fresh = sorted((Path(__file__).resolve().parent.parent / "build/cuda").glob(f"*/{name}"))
+    return library_path(name) or (fresh[0] if fresh else None)
 
 
 def native_library() -> NativeLibrary | None:

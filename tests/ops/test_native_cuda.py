@@ -8,19 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
-from backends import native_library
+from backends import built_library, native_library
 from cases import CONV_CASES, SCAN_CASES, ConvCase, ScanCase, to_torch
 
 import vmexport
 from vmexport.errors import EnvironmentProblem, ExitCode, OutOfMemory, ShapeError
 from vmexport.ops import abi, causal_conv1d, directional_selective_scan, torch_ops
 from vmexport.ops.binding import Order
-from vmexport.ops.loading import CUDA_LIBRARY, library_path
+from vmexport.ops.buffer import Buffer
+from vmexport.ops.loading import CUDA_LIBRARY
 from vmexport.ops.native import load_native
 from vmexport.ops.native_cuda import CudaLibrary, load_native_cuda
 
@@ -29,7 +30,8 @@ SCAN = ScanCase("cuda", L=9, D=5, N=4, directions=(0, 2), class_token=1, tokens_
 ORDER: Any = (SCAN.directions, SCAN.tokens_per_frame, SCAN.class_token, SCAN.scale, SCAN.delta_softplus)
 
 needs_cpu_kernels = pytest.mark.skipif(native_library() is None, reason="the native kernels are not built")
-needs_library = pytest.mark.skipif(library_path(CUDA_LIBRARY) is None, reason=f"{CUDA_LIBRARY} is not built")
+LIBRARY = built_library(CUDA_LIBRARY)
+needs_library = pytest.mark.skipif(LIBRARY is None, reason=f"{CUDA_LIBRARY} is not built")
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
 
@@ -176,22 +178,24 @@ def test_a_status_becomes_an_error(status: int, kind: type[Exception], fix: str)
 
 @needs_library
 def test_the_library_loads_without_a_driver() -> None:
-    library = load_native_cuda()
+    library = CudaLibrary(cast(Path, LIBRARY))
     assert library.version()
     assert any(word.startswith(("sm_", "compute_")) for word in library.architectures().split())
 
 
 @needs_library
 @without_gpu
-def test_a_call_without_a_gpu_is_an_explained_error() -> None:
+@pytest.mark.parametrize("operator", ["scan", "conv"])
+def test_a_call_without_a_gpu_is_an_explained_error(operator: str) -> None:
     """Host memory stands for device memory: nothing may get as far as touching it."""
-    from vmexport.ops.buffer import Buffer
-
-    arrays = SCAN.inputs()
-    y = np.zeros((SCAN.B, SCAN.L, SCAN.D), np.float32)
-    tensors: Any = [None if array is None else Buffer.of_numpy(array) for array in (*arrays.values(), y)]
+    case = SCAN if operator == "scan" else CONV_CASES[1]
+    out = np.zeros(
+        (case.B, case.L, case.D) if operator == "scan" else (2, case.B, case.L, case.D), np.float32
+    )
+    arrays = (*case.inputs().values(), out)
+    tensors = [None if array is None else Buffer.of_numpy(array) for array in arrays]
     with pytest.raises(EnvironmentProblem) as caught:
-        load_native_cuda().scan(*tensors, order=Order(**SCAN.order))
+        getattr(CudaLibrary(cast(Path, LIBRARY)), operator)(*tensors, order=Order(**case.order))
     assert "could not be launched" in caught.value.what
-    assert caught.value.why
+    assert caught.value.why.startswith("launch: ")
     assert "nvidia-smi" in caught.value.fix

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import built_library
 from onnx_models import conv_inputs, one_node_model, open_session, scan_inputs
 
 from vmexport.export.function_body import causal_conv1d_function, selective_scan_function
-from vmexport.ops.loading import library_path
 from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
 
 ORDER: dict[str, Any] = {"directions": [0, 2], "tokens_per_frame": 4, "class_token": 1}
@@ -26,7 +26,7 @@ CONV_SIZES = {"directions": 2, "length": 9, "channels": 6, "taps": 4}
 
 @pytest.fixture(scope="module", params=["libvmexport_ort.so", "libvmexport_ort_cuda.so"])
 def library(request: pytest.FixtureRequest) -> str:
-    path = library_path(request.param)
+    path = built_library(request.param)
     if path is None:
         pytest.skip(f"{request.param} is not built")
     return str(path)
