@@ -5,6 +5,7 @@ The launches themselves are in test_cuda.py (marked `gpu`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -197,5 +198,5 @@ def test_a_call_without_a_gpu_is_an_explained_error(operator: str) -> None:
     with pytest.raises(EnvironmentProblem) as caught:
         getattr(CudaLibrary(cast(Path, LIBRARY)), operator)(*tensors, order=Order(**case.order))
     assert "could not be launched" in caught.value.what
-    assert caught.value.why.startswith("launch: ")
+    assert re.search("driver|device", caught.value.why)
     assert "nvidia-smi" in caught.value.fix
