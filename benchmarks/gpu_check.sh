@@ -82,7 +82,11 @@ run_build() {
   if command -v cmake >/dev/null; then build_with_cmake; else build_with_nvcc; fi || return 5
 }
 
-run_test() { "$python" -m pytest -m gpu -q -ra -p no:cacheprovider tests/ops tests/plugins || return 6; }
+run_test() {
+  "$python" -m pytest -m gpu -q -ra -p no:cacheprovider tests/ops tests/plugins 2>&1 | tee build/gpu/test.log
+  [ "${PIPESTATUS[0]}" = 0 ] || return 6
+  grep -q '[0-9] passed' build/gpu/test.log || { echo "every test was skipped"; return 6; }
+}
 
 run_sanitize() {
   local tool status=0

@@ -4,6 +4,7 @@ CPU tensors go to the native CPU kernels where those are built and to the refere
 to the CUDA kernels, launched on the current stream of their device; where these are not built, or not for
 this GPU, the call raises `EnvironmentProblem` with the command that builds them: the reference is hundreds of
 times slower, so falling back to it would only hide the fault (who wants it calls `vmexport.ops.reference`).
+Such a call waits for nothing and may be captured in a CUDA graph, once a call outside has loaded the library.
 float64 and other devices are served by the reference. The libraries are reached through their C ABI, so that
 nothing here depends on torch's own C++ interface.
 """
