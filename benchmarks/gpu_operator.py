@@ -156,6 +156,15 @@ def measure(setting: Setting, device: torch.device, kernel: Any | None) -> dict[
     return {**asdict(setting), "inputs": copies, "relative_l2": errors, "times": rows}
 
 
+def measure_or_skip(setting: Setting, device: torch.device, kernel: Any | None) -> dict[str, Any]:
+    """A row, without numbers where the GPU's memory does not hold its tensors."""
+    try:
+        return measure(setting, device, kernel)
+    except torch.OutOfMemoryError:
+        skipped: dict[str, Any] = {"relative_l2": {}, "times": {}}
+        return {**asdict(setting), **skipped, "skipped": "not enough GPU memory"}
+
+
 def goals(rows: Sequence[Mapping[str, Any]], gpu: str) -> list[Goal]:
     """The limits of performance.md that rows of this run speak about."""
     found = []
@@ -177,6 +186,8 @@ def goals(rows: Sequence[Mapping[str, Any]], gpu: str) -> list[Goal]:
 
 def show(row: Mapping[str, Any]) -> None:
     """One line a contender; without a number where parity failed."""
+    if "skipped" in row:
+        print(f"B={row['batch']} L={row['length']:>5} {row['dtype']}  skipped: {row['skipped']}")
     for name, error in row["relative_l2"].items():
         what = f"B={row['batch']} L={row['length']:>5} {row['dtype']}  {name:<26}"
         if name in row["times"]:
@@ -202,7 +213,7 @@ def main() -> int:
     rows, before = [], gpu_environment(device)
     with torch.inference_mode():
         for setting in settings(options.quick):
-            rows.append(measure(setting, device, kernel))
+            rows.append(measure_or_skip(setting, device, kernel))
             show(rows[-1])
             torch.cuda.empty_cache()
     prefix = short_name(before["name"])

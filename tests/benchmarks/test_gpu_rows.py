@@ -41,7 +41,8 @@ def host(monkeypatch: pytest.MonkeyPatch) -> torch.device:
     monkeypatch.setattr(gpu_operator, "D", 6)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(L2_cache_size=0))
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 7)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 10)
     return torch.device("cpu")
 
 
@@ -65,6 +66,19 @@ def test_without_a_peer_we_run_alone(host: torch.device) -> None:
     assert set(row["relative_l2"]) == {gpu_operator.OURS}
 
 
+def test_a_gpu_too_small_for_a_row_skips_it(
+    host: torch.device, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(gpu_operator, "make_inputs", full)
+    row = gpu_operator.measure_or_skip(gpu_operator.Setting(8, 12545, "fp32"), host, None)
+    gpu_operator.show(row)
+    assert "skipped: not enough GPU memory" in capsys.readouterr().out
+    assert not gpu_operator.goals([row], "h200")
+
+
 def model_row(kernel: Any) -> dict[str, Any]:
     model = small_model()
     clips = [torch.from_numpy(noise(model.architecture, 2, seed)) for seed in (1, 2)]
@@ -80,7 +94,7 @@ def test_a_row_of_the_model() -> None:
     names = {f"{who}, {how}" for who in ("vmexport", "mamba-ssm") for how in ("eager", "CUDA graph")}
     assert set(row["times"]) == {*names, "PyTorch alone, eager"}
     assert all(value["passed"] for value in row["parity"].values())
-    assert (row["batch"], row["precision"], row["peak_memory_bytes"]["vmexport"]) == (2, "fp32", 7)
+    assert (row["batch"], row["precision"], row["working_memory_bytes"]["vmexport"]) == (2, "fp32", 7)
 
 
 @pytest.mark.usefixtures("host")
