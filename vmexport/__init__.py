@@ -12,32 +12,41 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vmexport import ops
     from vmexport.bench.measure import benchmark
+    from vmexport.bench.plugins import self_test
     from vmexport.check import check_parity
     from vmexport.export import export_onnx
     from vmexport.model import create_model, load_checkpoint
+    from vmexport.ops.building import build_plugins
+    from vmexport.ops.loading import locate_plugins
     from vmexport.runtime import open_runner
     from vmexport.runtime.predict import predict
 
 __all__ = [
     "__version__",
     "benchmark",
+    "build_plugins",
     "check_parity",
     "create_model",
     "export_onnx",
     "load_checkpoint",
+    "locate_plugins",
     "open_runner",
     "ops",
     "predict",
+    "self_test",
 ]
 
 _HOMES = {
     "benchmark": "vmexport.bench.measure",
+    "build_plugins": "vmexport.ops.building",
     "check_parity": "vmexport.check",
     "create_model": "vmexport.model",
     "export_onnx": "vmexport.export",
     "load_checkpoint": "vmexport.model",
+    "locate_plugins": "vmexport.ops.loading",
     "open_runner": "vmexport.runtime",
     "predict": "vmexport.runtime.predict",
+    "self_test": "vmexport.bench.plugins",
 }
 
 try:

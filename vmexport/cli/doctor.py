@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,7 +10,7 @@ from vmexport.cli import options, render
 from vmexport.errors import ExitCode
 
 if TYPE_CHECKING:
-    from vmexport.bench.doctor import DoctorReport, Finding
+    from vmexport.bench.doctor import DoctorReport
 
 
 def doctor(as_json: options.Json = False, verbose: options.Verbose = 0) -> None:
@@ -50,17 +49,5 @@ def _show(report: DoctorReport) -> None:
         ("Native libraries", report.libraries),
         ("Kernel self-tests", report.self_tests),
     ):
-        _findings(title, findings)
+        render.findings(title, findings)
     render.text("usable: yes" if report.usable else "usable: NO, see the lines marked broken")
-
-
-def _findings(title: str, findings: Sequence[Finding]) -> None:
-    """A table of findings; fixes stand below it, whole, so that they can be copied."""
-    render.table(
-        title,
-        ("name", "status", "detail", "for"),
-        [(finding.name, finding.status, finding.detail, finding.purpose) for finding in findings],
-    )
-    for finding in findings:
-        if finding.fix:
-            render.text(f"  {finding.name}: {finding.fix}")

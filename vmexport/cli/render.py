@@ -12,14 +12,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from vmexport.errors import EnvironmentProblem, VmexportError
+
+if TYPE_CHECKING:
+    from vmexport.bench.finding import Finding
 
 EXTRA_OF_PACKAGE = {
     "onnxruntime": "vmexport[cpu]",
@@ -99,6 +109,17 @@ def facts(title: str, values: Mapping[str, str], caption: str = "") -> None:
     _out().print(result)
 
 
+def findings(title: str, found: Sequence[Finding]) -> None:
+    """A table of findings on stdout; fixes stand below it, whole, so that they can be copied."""
+    table(
+        title,
+        ("name", "status", "detail", "for"),
+        [(one.name, one.status, one.detail, one.purpose) for one in found],
+    )
+    for fix in dict.fromkeys(one.fix for one in found if one.fix):
+        text(f"  {', '.join(one.name for one in found if one.fix == fix)}: {fix}")
+
+
 def as_json(value: Any) -> None:
     """The value as JSON on stdout; dataclasses become objects, numbers that are not finite become null."""
     print(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
@@ -141,6 +162,26 @@ def progress(activity: str) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(escape(activity), total=None)
         yield lambda step: bar.update(task, description=escape(step))
+
+
+@contextlib.contextmanager
+def counted_progress(activity: str) -> Iterator[Callable[[str, int, int], None]]:
+    """As `progress`, for work whose steps are counted: a bar on a terminal; elsewhere only its stages.
+
+    Yields:
+        a function that takes what is being done, and how many of how many steps are (0 of 0: a stage begins).
+    """
+    console = _ERR
+    if not console.is_terminal:
+        console.print(escape(activity))
+        yield lambda step, _done, total: None if total else console.print(escape(step))
+        return
+    columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.description}"), console=console, transient=True) as bar:
+        task = bar.add_task(escape(activity), total=None)
+        yield lambda step, done, total: bar.update(
+            task, description=escape(step), completed=done, total=total or None
+        )
 
 
 def error(problem: VmexportError) -> None:

@@ -1,25 +1,71 @@
-"""Finding the native libraries of this installation, refusing any that another user could have put there."""
+"""Finding the native libraries of this installation, refusing any that another user could have put there.
+
+A library may lie in the package (`_native`, from `pip install` or `make native`) and in the user's cache
+(from `vmexport plugin build`). The one that was built last counts; of the cache only what was made completely, from
+exactly the sources of this installation, for this kind of machine.
+"""
 
 from __future__ import annotations
 
-import os
-import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 import vmexport
 from vmexport.errors import EnvironmentProblem
+from vmexport.ops import cache
+from vmexport.ops.build_report import built
+from vmexport.ops.libraries import (
+    BUILD_FIX,
+    CUDA_BUILD_FIX,
+    CUDA_LIBRARY,
+    LIBRARIES,
+    SCAN_LIBRARY,
+    build_fix,
+    file_name,
+)
+from vmexport.ops.sources import source_digest, source_folder
+from vmexport.ops.trust import require_trusted
 
-SCAN_LIBRARY = "libvmexport_scan.so"
-CUDA_LIBRARY = "libvmexport_scan_cuda.so"
-BUILD_FIX = "make native   (in a source tree; or: pip install . with a C++17 compiler)"
-CUDA_BUILD_FIX = "vmexport plugin build --cuda on"
+__all__ = [
+    "BUILD_FIX",
+    "CUDA_BUILD_FIX",
+    "CUDA_LIBRARY",
+    "NOT_BUILT",
+    "SCAN_LIBRARY",
+    "Location",
+    "library_path",
+    "locate",
+    "locate_plugins",
+]
+
+PACKAGE, CACHE = "package", "cache"
+NOT_BUILT = "not built"
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a library lies.
+
+    Attributes:
+        name: file name.
+        path: the file; None where it is missing or not trusted.
+        origin: `package` or `cache`; empty without a path.
+        problem: why there is no path; empty where there is one.
+        fix: what to type where there is no path.
+    """
+
+    name: str
+    path: Path | None
+    origin: str = ""
+    problem: str = ""
+    fix: str = ""
 
 
 def library_path(name: str) -> Path | None:
     """Where a native library lies, or None where it was not built.
 
-    Only the `_native` folders of the package itself are searched (an editable install has two of them), never
-    the system's library path.
+    Only the package's own `_native` folders (an editable install has two of them) and vmexport's folder in
+    the user's cache are searched, never the system's library path.
 
     Args:
         name: file name, such as `libvmexport_scan.so`.
@@ -27,27 +73,73 @@ def library_path(name: str) -> Path | None:
     Raises:
         EnvironmentProblem: it is there, but another user of this machine could have written it.
     """
-    for entry in vmexport.__path__:
-        path = Path(entry) / "_native" / name
-        if path.is_file():
-            _require_trusted(path.resolve())
-            return path.resolve()
-    return None
+    found = _find(name)
+    return None if found is None else found[0]
 
 
-def _require_trusted(path: Path) -> None:
-    """Refuse a library that is, or whose folder is, open to other users: loading it would run their code."""
-    for place in (path, path.parent):
-        status = place.stat()
-        if status.st_mode & stat.S_IWOTH:
-            problem, fix = "everybody may write it", f"chmod o-w {place}"
-        elif status.st_uid not in (0, os.getuid()):
-            problem = f"it belongs to user {status.st_uid}, not to you or root"
-            fix = f"chown {os.getuid()} {place}"
-        else:
-            continue
-        raise EnvironmentProblem(
-            f"will not load {path}",
-            f"{place}: {problem}",
-            f"{fix}   (once you trust what it holds)",
-        )
+def locate(word: str) -> Location:
+    """Where one library lies.
+
+    Args:
+        word: `libvmexport_scan.so`, or `scan` for short.
+
+    Raises:
+        UsageError: there is no such library.
+    """
+    name = file_name(word)
+    try:
+        found = _find(name)
+    except EnvironmentProblem as error:
+        return Location(name, None, problem=f"{error.what}: {error.why}", fix=error.fix)
+    if found is None:
+        return Location(name, None, problem=NOT_BUILT, fix=build_fix(name))
+    return Location(name, *found)
+
+
+def locate_plugins() -> tuple[Location, ...]:
+    """Where each of the native libraries lies."""
+    return tuple(locate(name) for name in LIBRARIES)
+
+
+def _find(name: str) -> tuple[Path, str] | None:
+    """Path and origin of the newest copy that counts."""
+    packaged = _in_package(name)
+    entry = _in_cache(name, may_refuse=packaged is None)
+    if entry is not None and (packaged is None or entry.built_at > packaged.stat().st_mtime):
+        path = (entry.folder / name).resolve()
+        root = cache.cache_root().resolve()
+        require_trusted(path, *(place for place in path.parents if place.is_relative_to(root)))
+        return path, CACHE
+    if packaged is None:
+        return None
+    require_trusted(packaged)
+    return packaged, PACKAGE
+
+
+def _in_package(name: str) -> Path | None:
+    """The package's own copy."""
+    paths = (Path(entry) / "_native" / name for entry in vmexport.__path__)
+    return next((path.resolve() for path in paths if path.is_file()), None)
+
+
+def _in_cache(name: str, may_refuse: bool) -> cache.Entry | None:
+    """The newest entry of the cache that holds the library, made from the sources of this installation.
+
+    Raises:
+        EnvironmentProblem: nothing there can be trusted and there is no other copy (`may_refuse`).
+    """
+    try:
+        candidates = [entry for entry in cache.entries() if name in built(entry.targets)]
+        problem = cache.untrusted_root() if candidates else None
+    except EnvironmentProblem:
+        return None  # no cache folder at all
+    sources = source_folder() if candidates else None
+    if sources is None:
+        return None
+    digest = source_digest(sources)
+    entry = next((entry for entry in candidates if entry.sources == digest), None)
+    if entry is not None and problem is not None:
+        if may_refuse:
+            raise problem
+        return None
+    return entry

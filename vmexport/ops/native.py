@@ -100,6 +100,8 @@ def load_native() -> NativeLibrary:
     path = library_path(SCAN_LIBRARY)
     if path is None:
         raise EnvironmentProblem(
-            "the native kernels are not here", f"no {SCAN_LIBRARY} in the package's _native folder", BUILD_FIX
+            "the native kernels are not here",
+            f"no {SCAN_LIBRARY} in the package's _native folder, nor one of these sources in the cache",
+            BUILD_FIX,
         )
     return NativeLibrary(path)

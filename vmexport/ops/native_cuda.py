@@ -93,7 +93,7 @@ def load_native_cuda() -> CudaLibrary:
     if path is None:
         raise EnvironmentProblem(
             "the CUDA kernels are not here",
-            f"no {CUDA_LIBRARY} in the package's _native folder",
+            f"no {CUDA_LIBRARY} in the package's _native folder, nor one of these sources in the cache",
             CUDA_BUILD_FIX,
         )
     return CudaLibrary(path)

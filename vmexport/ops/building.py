@@ -1,0 +1,258 @@
+"""`build_plugins`: the native libraries for this machine, built with CMake into the user's cache."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vmexport.config.threads import usable_cores
+from vmexport.errors import BuildError, UsageError
+from vmexport.ops import abi, cache, gpu
+from vmexport.ops.build_report import BUILT, BuildReport, Target, built, read_targets
+from vmexport.ops.build_steps import Progress, disk_full, run_step
+from vmexport.ops.sources import require_sources, source_digest
+from vmexport.ops.toolchain import Toolchain, find_toolchain
+
+CUDA_CHOICES = ("auto", "on", "off")
+BYTES_PER_JOB = 3 << 29
+"""Memory that one compiler may need (nvcc with its templates; 1.5 GiB): fewer jobs where there is less."""
+HEADERS = Path("onnxruntime-headers") / "include"
+"""Where CMake unpacks ONNX Runtime's headers, within a build folder."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What to build, understood and checked."""
+
+    cuda: str
+    architectures: tuple[str, ...]
+    notes: tuple[str, ...]
+    jobs: int
+
+
+def build_plugins(
+    cuda: str = "auto",
+    architectures: str = "native",
+    jobs: int = 0,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Build every native library that this machine has the tools for; what is in the cache already is reused.
+
+    Args:
+        cuda: `auto` builds the CUDA libraries where nvcc is, `on` refuses to go without them, `off` leaves
+            them out.
+        architectures: GPU architectures: `native` for this machine's GPU (all where there is none), `all`, or
+            a list such as `87;90`.
+        jobs: compilers at a time; 0: one a core, fewer where memory is scarce.
+        force: build even if the cache has it.
+        progress: called with what is being done, and how many of how many steps are.
+
+    Returns:
+        every target, built or skipped and why.
+
+    Raises:
+        UsageError: an unknown value of `cuda` or `architectures`.
+        EnvironmentProblem: a tool or the sources are missing, or the cache folder cannot be used.
+        BuildError: it does not compile, or the disk is full; nothing half-written is left behind.
+        OutOfMemory: a compiler was killed for its memory.
+    """
+    started = time.monotonic()
+    say: Progress = progress or (lambda _text, _done, _total: None)
+    request = _understand(cuda, architectures, jobs)
+    sources = require_sources()
+    tools = find_toolchain(cuda)
+    digest = source_digest(sources)
+    key = _key(digest, tools, request)
+    with _disk_errors():
+        root = cache.prepare_root()
+        with cache.exclusive(root, lambda: say("waiting for another vmexport plugin build", 0, 0)) as scratch:
+            entry = next((old for old in cache.entries() if old.key == key), None)
+            reusable = entry is not None and not force
+            if entry is None or force or not _complete(entry.targets):
+                targets = _configure(_Build(sources, scratch, tools, request, say), root)
+                # What was skipped for want of something (headers, a network) may have come within reach.
+                reusable = reusable and entry is not None and targets == entry.targets
+                if not reusable:
+                    _compile(_Build(sources, scratch, tools, request, say), targets)
+                    manifest = _manifest(digest, tools, request, targets)
+                    _keep_headers(scratch, sources, root)
+                    entry = cache.publish(_libraries(scratch), key, manifest)
+    assert entry is not None
+    return BuildReport(
+        folder=entry.folder,
+        targets=entry.targets,
+        reused=reusable,
+        seconds=time.monotonic() - started,
+        cuda=cuda,
+        architectures=request.architectures,
+        notes=request.notes,
+        toolchain=tools.versions,
+        log=entry.folder / LOG,
+    )
+
+
+LOG = "build.log"
+
+
+@dataclass(frozen=True)
+class _Build:
+    """One build under way."""
+
+    sources: Path
+    scratch: Path
+    tools: Toolchain
+    request: _Request
+    say: Progress
+
+    @property
+    def folder(self) -> Path:
+        """CMake's build folder."""
+        return self.scratch / "build"
+
+    def run(self, *words: str) -> None:
+        """Run cmake; the log of a failure survives the scratch folder."""
+        log = self.scratch / LOG
+        environment = {**os.environ, "NINJA_STATUS": "[%f/%t] ", "CLICOLOR_FORCE": "0"}
+        if self.tools.nvcc:
+            environment["CUDACXX"] = self.tools.nvcc
+        try:
+            run_step([self.tools.cmake, *words], log, self.say, environment)
+        except Exception as error:
+            kept = self.scratch.parent / "last-failure.log"
+            log.replace(kept)
+            for name in ("what", "why", "fix"):
+                setattr(error, name, getattr(error, name, "").replace(str(log), str(kept)))
+            raise
+
+
+def _understand(cuda: str, architectures: str, jobs: int) -> _Request:
+    """Check the words of a call and look up what `native` stands for."""
+    if cuda not in CUDA_CHOICES:
+        raise UsageError(f"unknown value for cuda: {cuda!r}", f"expected one of {', '.join(CUDA_CHOICES)}")
+    if jobs < 0:
+        raise UsageError(f"unknown value for jobs: {jobs}", "expected 0 (as many as fit) or more")
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    if architectures == "native":
+        names = () if cuda == "off" else gpu.compute_capabilities()
+        if not names and cuda != "off":
+            notes = ("no GPU was found here, so CUDA code is built for all architectures",)
+    elif architectures != "all":
+        names = tuple(word for word in re.split(r"[;,\s]+", architectures) if word)
+        wrong = [word for word in names if not re.fullmatch(r"\d{2,3}", word)]
+        if wrong or not names:
+            raise UsageError(
+                f"unknown value for architectures: {architectures!r}",
+                "expected native, all, or compute capabilities without the dot",
+                'vmexport plugin build --architectures "87;90"',
+            )
+        names = tuple(sorted(set(names), key=int))
+    return _Request(cuda, names, notes, jobs or _jobs())
+
+
+def _jobs() -> int:
+    """One compiler a core, as far as memory goes."""
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return usable_cores()
+    return max(1, min(usable_cores(), free // BYTES_PER_JOB))
+
+
+def _key(digest: str, tools: Toolchain, request: _Request) -> str:
+    """Digest of all that decides what comes out."""
+    parts = [digest, abi.ABI_VERSION, dict(tools.versions), request.cuda, request.architectures]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _complete(targets: tuple[Target, ...]) -> bool:
+    """Whether nothing was left out."""
+    return all(target.state == BUILT for target in targets)
+
+
+def _configure(build: _Build, root: Path) -> tuple[Target, ...]:
+    """Run CMake's configuration; what it will build and what not."""
+    build.say("configuring", 0, 0)
+    tools, request = build.tools, build.request
+    words = [
+        "-S", str(build.sources), "-B", str(build.folder), "-G", tools.generator,
+        f"-DCMAKE_MAKE_PROGRAM={tools.make_program}", "-DCMAKE_BUILD_TYPE=Release",
+        f"-DVMEXPORT_CUDA={request.cuda.upper()}",
+    ]  # fmt: skip
+    if request.architectures:
+        words.append(f"-DVMEXPORT_CUDA_ARCHITECTURES={';'.join(request.architectures)}")
+    headers = _headers(build.sources, root)
+    if headers.is_dir():
+        words.append(f"-DVMEXPORT_ORT_INCLUDE_DIR={headers}")
+    build.run(*words, *shlex.split(os.environ.get("CMAKE_ARGS", "")))
+    return read_targets(build.folder / "report.json")
+
+
+def _compile(build: _Build, targets: tuple[Target, ...]) -> None:
+    """Compile, install into the scratch folder and see that everything is there."""
+    build.say("compiling", 0, 0)
+    build.run("--build", str(build.folder), "--parallel", str(build.request.jobs))
+    build.run("--install", str(build.folder), "--prefix", str(build.scratch / "install"))
+    folder = _libraries(build.scratch)
+    lacking = [name for name in built(targets) if not (folder / name).is_file()]
+    if lacking:
+        raise BuildError(
+            "the build left out what it had announced",
+            f"no {', '.join(lacking)} after the installation",
+            "vmexport plugin build --force",
+        )
+    (build.scratch / LOG).replace(folder / LOG)
+
+
+def _libraries(scratch: Path) -> Path:
+    """Where the installation puts the libraries."""
+    return scratch / "install" / "vmexport" / "_native"
+
+
+def _manifest(
+    digest: str, tools: Toolchain, request: _Request, targets: tuple[Target, ...]
+) -> dict[str, Any]:
+    """What an entry of the cache says of itself."""
+    return {
+        "sources": digest,
+        "built_at": time.time(),
+        "targets": [vars(target) for target in targets],
+        "request": {"cuda": request.cuda, "architectures": request.architectures},
+        "toolchain": dict(tools.versions),
+    }
+
+
+def _headers(sources: Path, root: Path) -> Path:
+    """Where ONNX Runtime's headers of an earlier build are kept, as pinned by this version's CMake file."""
+    pinned = (sources / "cmake" / "OnnxRuntimeHeaders.cmake").read_bytes()
+    return root / "headers" / hashlib.sha256(pinned).hexdigest()[:16]
+
+
+def _keep_headers(scratch: Path, sources: Path, root: Path) -> None:
+    """Keep downloaded headers, so that the next build needs no network."""
+    fetched, kept = scratch / "build" / HEADERS, _headers(sources, root)
+    if fetched.is_dir() and not kept.exists():
+        kept.parent.mkdir(exist_ok=True)
+        fetched.replace(kept)
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    """A full disk met by this process itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full(cache.cache_root().parent) from error
+        raise
