@@ -47,8 +47,8 @@ def build(
 ) -> None:
     """Build every native library that this machine has the tools for, into the user's cache folder.
 
-    Needs cmake, ninja or make, and a C++17 compiler; for CUDA nvcc. The variables CMAKE_ARGS, CXX, CUDACXX and
-    CUDAHOSTCXX are heeded.
+    Needs cmake, ninja or make, and a C++17 compiler; for CUDA nvcc. It heeds CMAKE_ARGS, CXX, CUDACXX
+    and CUDAHOSTCXX.
     """
     from vmexport.ops.building import build_plugins
 

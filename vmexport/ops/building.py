@@ -7,7 +7,6 @@ import errno
 import hashlib
 import json
 import os
-import re
 import shlex
 import time
 from collections.abc import Iterator
@@ -15,29 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmexport.config.threads import usable_cores
-from vmexport.errors import BuildError, UsageError
-from vmexport.ops import abi, cache, gpu
+from vmexport.errors import BuildError
+from vmexport.ops import abi, cache
 from vmexport.ops.build_report import BUILT, BuildReport, Target, built, read_targets
+from vmexport.ops.build_request import Request, understand
 from vmexport.ops.build_steps import Progress, disk_full, run_step
 from vmexport.ops.sources import require_sources, source_digest
 from vmexport.ops.toolchain import Toolchain, find_toolchain
 
-CUDA_CHOICES = ("auto", "on", "off")
-BYTES_PER_JOB = 3 << 29
-"""Memory that one compiler may need (nvcc with its templates; 1.5 GiB): fewer jobs where there is less."""
+LOG = "build.log"
 HEADERS = Path("onnxruntime-headers") / "include"
 """Where CMake unpacks ONNX Runtime's headers, within a build folder."""
-
-
-@dataclass(frozen=True)
-class _Request:
-    """What to build, understood and checked."""
-
-    cuda: str
-    architectures: tuple[str, ...]
-    notes: tuple[str, ...]
-    jobs: int
 
 
 def build_plugins(
@@ -69,7 +56,7 @@ def build_plugins(
     """
     started = time.monotonic()
     say: Progress = progress or (lambda _text, _done, _total: None)
-    request = _understand(cuda, architectures, jobs)
+    request = understand(cuda, architectures, jobs)
     sources = require_sources()
     tools = find_toolchain(cuda)
     digest = source_digest(sources)
@@ -80,11 +67,12 @@ def build_plugins(
             entry = next((old for old in cache.entries() if old.key == key), None)
             reusable = entry is not None and not force
             if entry is None or force or not _complete(entry.targets):
-                targets = _configure(_Build(sources, scratch, tools, request, say), root)
+                build = _Build(sources, scratch, tools, request, say)
+                targets = _configure(build, root)
                 # What was skipped for want of something (headers, a network) may have come within reach.
                 reusable = reusable and entry is not None and targets == entry.targets
                 if not reusable:
-                    _compile(_Build(sources, scratch, tools, request, say), targets)
+                    _compile(build, targets)
                     manifest = _manifest(digest, tools, request, targets)
                     _keep_headers(scratch, sources, root)
                     entry = cache.publish(_libraries(scratch), key, manifest)
@@ -102,9 +90,6 @@ def build_plugins(
     )
 
 
-LOG = "build.log"
-
-
 @dataclass(frozen=True)
 class _Build:
     """One build under way."""
@@ -112,7 +97,7 @@ class _Build:
     sources: Path
     scratch: Path
     tools: Toolchain
-    request: _Request
+    request: Request
     say: Progress
 
     @property
@@ -120,57 +105,20 @@ class _Build:
         """CMake's build folder."""
         return self.scratch / "build"
 
+    @property
+    def log(self) -> Path:
+        """Where a failure can be read up; it outlives the scratch folder."""
+        return self.scratch.parent / LOG
+
     def run(self, *words: str) -> None:
-        """Run cmake; the log of a failure survives the scratch folder."""
-        log = self.scratch / LOG
+        """Run cmake."""
         environment = {**os.environ, "NINJA_STATUS": "[%f/%t] ", "CLICOLOR_FORCE": "0"}
         if self.tools.nvcc:
             environment["CUDACXX"] = self.tools.nvcc
-        try:
-            run_step([self.tools.cmake, *words], log, self.say, environment)
-        except Exception as error:
-            kept = self.scratch.parent / "last-failure.log"
-            log.replace(kept)
-            for name in ("what", "why", "fix"):
-                setattr(error, name, getattr(error, name, "").replace(str(log), str(kept)))
-            raise
+        run_step([self.tools.cmake, *words], self.log, self.say, environment)
 
 
-def _understand(cuda: str, architectures: str, jobs: int) -> _Request:
-    """Check the words of a call and look up what `native` stands for."""
-    if cuda not in CUDA_CHOICES:
-        raise UsageError(f"unknown value for cuda: {cuda!r}", f"expected one of {', '.join(CUDA_CHOICES)}")
-    if jobs < 0:
-        raise UsageError(f"unknown value for jobs: {jobs}", "expected 0 (as many as fit) or more")
-    names: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    if architectures == "native":
-        names = () if cuda == "off" else gpu.compute_capabilities()
-        if not names and cuda != "off":
-            notes = ("no GPU was found here, so CUDA code is built for all architectures",)
-    elif architectures != "all":
-        names = tuple(word for word in re.split(r"[;,\s]+", architectures) if word)
-        wrong = [word for word in names if not re.fullmatch(r"\d{2,3}", word)]
-        if wrong or not names:
-            raise UsageError(
-                f"unknown value for architectures: {architectures!r}",
-                "expected native, all, or compute capabilities without the dot",
-                'vmexport plugin build --architectures "87;90"',
-            )
-        names = tuple(sorted(set(names), key=int))
-    return _Request(cuda, names, notes, jobs or _jobs())
-
-
-def _jobs() -> int:
-    """One compiler a core, as far as memory goes."""
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return usable_cores()
-    return max(1, min(usable_cores(), free // BYTES_PER_JOB))
-
-
-def _key(digest: str, tools: Toolchain, request: _Request) -> str:
+def _key(digest: str, tools: Toolchain, request: Request) -> str:
     """Digest of all that decides what comes out."""
     parts = [digest, abi.ABI_VERSION, dict(tools.versions), request.cuda, request.architectures]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -184,6 +132,7 @@ def _complete(targets: tuple[Target, ...]) -> bool:
 def _configure(build: _Build, root: Path) -> tuple[Target, ...]:
     """Run CMake's configuration; what it will build and what not."""
     build.say("configuring", 0, 0)
+    build.log.unlink(missing_ok=True)
     tools, request = build.tools, build.request
     words = [
         "-S", str(build.sources), "-B", str(build.folder), "-G", tools.generator,
@@ -212,7 +161,7 @@ def _compile(build: _Build, targets: tuple[Target, ...]) -> None:
             f"no {', '.join(lacking)} after the installation",
             "vmexport plugin build --force",
         )
-    (build.scratch / LOG).replace(folder / LOG)
+    build.log.replace(folder / LOG)
 
 
 def _libraries(scratch: Path) -> Path:
@@ -220,9 +169,7 @@ def _libraries(scratch: Path) -> Path:
     return scratch / "install" / "vmexport" / "_native"
 
 
-def _manifest(
-    digest: str, tools: Toolchain, request: _Request, targets: tuple[Target, ...]
-) -> dict[str, Any]:
+def _manifest(digest: str, tools: Toolchain, request: Request, targets: tuple[Target, ...]) -> dict[str, Any]:
     """What an entry of the cache says of itself."""
     return {
         "sources": digest,

@@ -16,7 +16,7 @@ DEVICES = (Path("/dev/nvidia0"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu"))
 CHIPS = {"tegra194": "72", "tegra234": "87", "tegra264": "110"}
 """Compute capability of Jetson chips (Xavier, Orin, Thor) by the name in the device tree."""
 RELEASES = ((38, "110"), (36, "87"), (34, "72;87"))
-"""Where only the release of Jetson Linux is known: the chips that run it; the first entry not newer counts."""
+"""Where only the release of Jetson Linux is known: the chips that run it; the first not newer one counts."""
 
 
 def is_jetson() -> bool:

@@ -1,8 +1,8 @@
 """Finding the native libraries of this installation, refusing any that another user could have put there.
 
 A library may lie in the package (`_native`, from `pip install` or `make native`) and in the user's cache
-(from `vmexport plugin build`). The one that was built last counts; of the cache only what was made completely, from
-exactly the sources of this installation, for this kind of machine.
+(from `vmexport plugin build`). The one that was built last counts; of the cache only what was made
+completely, from exactly the sources of this installation, for this kind of machine.
 """
 
 from __future__ import annotations
