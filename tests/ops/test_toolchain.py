@@ -31,7 +31,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     (tmp_path / "bin").mkdir()
     (tmp_path / "venv").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(toolchain.sys, "executable", str(tmp_path / "venv" / "python"))
+    monkeypatch.setattr("vmexport.ops.toolchain.sys.executable", str(tmp_path / "venv" / "python"))
     monkeypatch.setattr(toolchain, "CUDA_FOLDERS", (str(tmp_path / "cuda"),))
     for name in (*toolchain.SETTINGS, "CUDA_HOME", "CUDA_PATH"):
         monkeypatch.delenv(name, raising=False)
