@@ -22,7 +22,7 @@ LIBRARIES: Mapping[str, str] = {
 CUDA_LIBRARIES = (CUDA_LIBRARY, ORT_CUDA_LIBRARY)
 
 BUILD_FIX = "vmexport plugin build   (needs cmake and a C++17 compiler; in a source tree also: make native)"
-CUDA_BUILD_FIX = "vmexport plugin build --cuda on   (needs nvcc of the CUDA toolkit)"
+CUDA_BUILD_FIX = "vmexport plugin build --cuda on"
 
 
 def build_fix(name: str) -> str:

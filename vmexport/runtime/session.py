@@ -130,7 +130,7 @@ def _settings(runtime: Any, options: SessionOptions) -> tuple[Any, bool]:
     if library is None and options.library == "require":
         raise EnvironmentProblem(
             "the ONNX Runtime operator library is not built",
-            f"{name} lies in no folder of the vmexport package",
+            f"{name} lies neither in the vmexport package nor in its cache",
             BUILD_FIXES[options.device],
         )
     if library is not None:
