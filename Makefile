@@ -10,7 +10,7 @@ MAMBA ?= mamba-ssm==2.3.2.post1
 VIDEO ?=
 
 BIN := $(abspath $(VENV))/bin
-CPP := $(wildcard plugins/*/*.cpp plugins/*/*.h)
+CPP := $(wildcard plugins/*/*.cpp plugins/*/*.h plugins/*/*/*.cpp plugins/*/*/*.h)
 CUDA := $(wildcard plugins/*/*.cu plugins/*/*.cuh)
 CMAKE_FILES := $(wildcard plugins/CMakeLists.txt plugins/*/CMakeLists.txt plugins/cmake/*)
 CMAKE := PATH="$(BIN):$$PATH" cmake
