@@ -139,13 +139,13 @@ struct Recurrence {
                                                int64_t tile) {
     const int64_t remaining = launch.params.length - tile * Arrays::kTile;
     const int left = remaining < Arrays::kTile ? static_cast<int>(remaining) : Arrays::kTile;
-    int first = 0;
-    if (pass.states == kPassStates) {
-#pragma unroll 1
-      for (; first + kChunk <= left; first += kChunk) walk<true>(arrays, tile, first, kChunk, kPassStates);
+    if (left == Arrays::kTile && pass.states == kPassStates) {
+#pragma unroll
+      for (int first = 0; first < Arrays::kTile; first += kChunk) walk<true>(arrays, tile, first, kChunk, kPassStates);
+      return;
     }
 #pragma unroll 1
-    for (; first < left; first += kChunk) walk<false>(arrays, tile, first, left - first, pass.states);
+    for (int first = 0; first < left; first += kChunk) walk<false>(arrays, tile, first, left - first, pass.states);
   }
 };
 
