@@ -137,8 +137,7 @@ struct Recurrence {
 
   __device__ __forceinline__ void compute_tile(const ScanLaunch& launch, const Arrays& arrays, const ScanPass& pass,
                                                int64_t tile) {
-    const int64_t remaining = launch.params.length - tile * Arrays::kTile;
-    const int left = remaining < Arrays::kTile ? static_cast<int>(remaining) : Arrays::kTile;
+    const int left = tokens_left<Arrays::kTile>(launch.params.length, tile);
     if (left == Arrays::kTile && pass.states == kPassStates) {
 #pragma unroll
       for (int first = 0; first < Arrays::kTile; first += kChunk) walk<true>(arrays, tile, first, kChunk, kPassStates);
