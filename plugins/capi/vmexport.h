@@ -2,24 +2,18 @@
 #ifndef VMEXPORT_CAPI_H
 #define VMEXPORT_CAPI_H
 
-#include "../scan/params.h"
+#include "common.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define VMEXPORT_API __attribute__((visibility("default")))
-
 // `message` holds VMEXPORT_MESSAGE_SIZE bytes and is filled on failure; null is allowed.
 VMEXPORT_API vmexport_status vmexport_selective_scan(const vmexport_scan_params* params, char* message);
 VMEXPORT_API vmexport_status vmexport_causal_conv1d(const vmexport_conv_params* params, char* message);
 
-VMEXPORT_API uint32_t vmexport_abi_version(void);
-VMEXPORT_API const char* vmexport_version(void);
 VMEXPORT_API const char* vmexport_cpu_tier(void);
 VMEXPORT_API int32_t vmexport_set_cpu_tier(const char* name);  // 1: done, 0: not on this machine
-VMEXPORT_API size_t vmexport_scan_params_size(void);
-VMEXPORT_API size_t vmexport_conv_params_size(void);
 
 #ifdef __cplusplus
 }  // extern "C"
