@@ -15,8 +15,8 @@ struct alignas(sizeof(T) * kSize) Vector {
 
   __device__ __forceinline__ static Vector load(const T* from) {
     Vector vector;
-    if constexpr (sizeof(Vector) == sizeof(uint4)) {  // nvcc takes the struct apart
-      const uint4 raw = *reinterpret_cast<const uint4*>(from);
+    if constexpr (sizeof(Vector) == sizeof(float4)) {  // nvcc takes the struct apart
+      const float4 raw = *reinterpret_cast<const float4*>(from);
       memcpy(&vector, &raw, sizeof raw);
     } else {
       vector = *reinterpret_cast<const Vector*>(from);
@@ -25,13 +25,13 @@ struct alignas(sizeof(T) * kSize) Vector {
   }
 
   __device__ __forceinline__ void store(T* to) const {
-    if constexpr (sizeof(Vector) == sizeof(uint4)) {
-      uint4 raw;
+    if constexpr (sizeof(Vector) == sizeof(float4)) {
+      float4 raw;
       memcpy(&raw, this, sizeof raw);
 #if defined(__CUDACC__)
-      __stcg(reinterpret_cast<uint4*>(to), raw);
+      __stcg(reinterpret_cast<float4*>(to), raw);
 #else
-      *reinterpret_cast<uint4*>(to) = raw;
+      *reinterpret_cast<float4*>(to) = raw;
 #endif
     } else {
       *reinterpret_cast<Vector*>(to) = *this;

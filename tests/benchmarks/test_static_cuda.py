@@ -1,0 +1,59 @@
+"""The CUDA kernels as `make cuda-compile` compiles them: no spills, few instructions, as in the report."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sass import ToolMissingError, find_tool
+from static_cuda import GOAL_INSTRUCTIONS, RESULT, measure, nvcc_version
+
+ARCHITECTURES = ("sm_87", "sm_90")
+EIGHT_LANES_INSTRUCTIONS = 9.0
+"""One clip alone does not fill a GPU: states are split further, and their sum over lanes costs more."""
+
+
+@functools.cache
+def compiled(root: Path) -> dict[str, Any]:
+    library = root / "build/cuda/capi/libvmexport_scan_cuda.so"
+    if not library.exists():
+        pytest.skip("no CUDA library; make cuda-compile builds it where nvcc is")
+    try:
+        for tool in ("nvcc", "cuobjdump", "nvdisasm"):
+            find_tool(tool)
+    except ToolMissingError as error:
+        pytest.skip(str(error))
+    return measure(library, ARCHITECTURES)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_no_kernel_spills(root_dir: Path, architecture: str) -> None:
+    kernels = compiled(root_dir)["kernels"][architecture]
+    assert any("scan_kernel" in name for name in kernels)
+    assert any("conv_kernel" in name for name in kernels)
+    for name, figures in kernels.items():
+        assert figures["spill_bytes"] == 0, name
+        assert figures["local_accesses"] == 0, name
+
+
+@pytest.mark.parametrize(
+    ("gpu", "batch"), [("AGX Orin", 1), ("AGX Orin", 8), ("Orin Nano", 1), ("H200", 1), ("H200", 8)]
+)
+def test_instructions_an_element(root_dir: Path, gpu: str, batch: int) -> None:
+    (row,) = [x for x in compiled(root_dir)["scan"] if (x["gpu"], x["B"]) == (gpu, batch)]
+    limit = GOAL_INSTRUCTIONS if row["plan"]["lanes"] < 8 else EIGHT_LANES_INSTRUCTIONS
+    assert 1 < row["instructions_per_element"] <= limit
+
+
+def test_the_committed_report_is_this_code(root_dir: Path) -> None:
+    report = json.loads(RESULT.read_text(encoding="utf-8"))
+    now = compiled(root_dir)
+    if report["nvcc"] != nvcc_version():
+        pytest.skip(f"the report is of nvcc {report['nvcc']}, this machine has {nvcc_version()}")
+    advice = "run make cuda-release and benchmarks/static_cuda.py, and commit the report"
+    for architecture in ARCHITECTURES:
+        assert now["kernels"][architecture] == report["kernels"][architecture], advice
+    assert now["scan"] == [x for x in report["scan"] if x["architecture"] in ARCHITECTURES], advice
