@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 VIDEO ?=
 
 BIN := $(abspath $(VENV))/bin
-CPP := $(wildcard plugins/*/*.cpp plugins/*/*.h)
+CPP := $(wildcard plugins/*/*.cpp plugins/*/*.h plugins/*/*/*.cpp plugins/*/*/*.h)
 CUDA := $(wildcard plugins/*/*.cu plugins/*/*.cuh)
 CMAKE_FILES := $(wildcard plugins/CMakeLists.txt plugins/*/CMakeLists.txt plugins/cmake/*)
 CMAKE := PATH="$(BIN):$$PATH" cmake
