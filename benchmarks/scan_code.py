@@ -6,10 +6,10 @@ are told apart by what only they contain:
 - **recurrence**: the loop with the most `MUFU.EX2` and no `MUFU.RCP`. Every `MUFU.EX2` in it is one
   element, so its instructions over its `MUFU.EX2` are the instructions an element. Of its two copies (whole
   tiles; the last, partly filled one) the shorter one does all but the end of a sequence.
-- **prepare** (softplus, delta u, skip): as many `MUFU.RCP` as `MUFU.EX2`, more than one: that many values
-  an iteration.
-- **finish** (sum, gate, store): one `MUFU.EX2` and one `MUFU.RCP`: one value an iteration. It is counted in
-  full, although a value that another direction adds to later skips half of it.
+- **prepare** (softplus, delta u, skip): as many `MUFU.RCP` as `MUFU.EX2`, nothing stored to global memory:
+  that many values an iteration.
+- **finish** (sum, gate, store): the same with stores to global memory. It is counted in full, although a
+  value that another direction adds to later skips half of it.
 - **copy**: the shortest loop with `LDGSTS` (`LDG` and `STS` before sm_80): 16 bytes an iteration.
 - **B and C**: a loop that only reads and writes shared memory: two states of B and C of a token an
   iteration.
@@ -65,20 +65,17 @@ def per_exponential(loop: Loop) -> float:
 def cost(instructions: Sequence[Instruction], plan: Plan, sizes: Sizes) -> Cost:
     """Instructions an element of our kernel when it runs `plan`."""
     found = loops(instructions)
-    prepare = _shortest(
-        found, "prepare", lambda x: 1 < x.count("MUFU.EX2") == x.count("MUFU.RCP") and x.count("STS") > 0
-    )
-    finish = _shortest(found, "finish", lambda x: x.count("MUFU.EX2") == x.count("MUFU.RCP") == 1)
+    values = [x for x in found if 0 < x.count("MUFU.EX2") == x.count("MUFU.RCP")]
+    prepare = _shortest(values, "prepare", lambda x: not x.count("STG"))
+    finish = _shortest(values, "finish", lambda x: x.count("STG") > 0)
     copies = "LDGSTS" if any(x.count("LDGSTS") for x in found) else "LDG"
     copy = _shortest(
         found, "copy", lambda x: x.count(copies) > 0 and not x.count("MUFU") and not x.count("STG")
     )
-    bc = _shortest(
-        found,
-        "B and C",
-        lambda x: x.count("LDS") > 1 and x.count("STS") > 1 and not x.count("LDG") and not x.count("MUFU"),
-    )
+    others = ("LDG", "STG", "MUFU", "SHFL", "BAR")
+    shared = [x for x in found if x.count("LDS") > 1 and not any(x.count(name) for name in others)]
+    bc = _shortest(shared, "B and C", lambda x: x.count("STS") > 0)
     per_copy = COPY_BYTES // (4 if sizes.dtype == "float32" else 2)
-    value = len(prepare.body) / prepare.count("MUFU.EX2") + len(finish.body) + 2 * len(copy.body) / per_copy
+    value = per_exponential(prepare) + per_exponential(finish) + 2 * len(copy.body) / per_copy
     token = len(bc.body) * sizes.N / 2 + 2 * sizes.N / per_copy * len(copy.body)
     return Cost(per_exponential(main_loop(instructions)), (value + token / plan.channels) / sizes.N)

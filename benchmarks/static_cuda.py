@@ -42,6 +42,8 @@ from scan_code import cost
 from scan_plan import Plan, Sizes, plan_of
 from static_peer import peer_figures
 
+from vmexport.bench.environment import environment
+
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "build/cuda-release/capi/libvmexport_scan_cuda.so"
 RESULT = RESULTS / "static-cuda.json"
@@ -192,6 +194,7 @@ def main() -> int:
         document: Figures = {
             "benchmark": "static-cuda",
             "title": "CUDA scan as compiled; no GPU was used, times are predicted",
+            "environment": asdict(environment()),
             "assumed_issue_rate": ASSUMED_ISSUE_RATE,
             **measure(arguments.library, architectures),
         }

@@ -31,6 +31,13 @@ constexpr int64_t kFirstArrival = 1;
 constexpr int64_t kLastArrival = 2;
 __device__ __forceinline__ int64_t token_of(int64_t entry) { return entry >> 2; }
 
+// Tokens of a tile, fewer than kTile in the last.
+template <int kTile>
+__device__ __forceinline__ int tokens_left(int64_t length, int64_t tile) {
+  const int64_t left = length - tile * kTile;
+  return left < kTile ? static_cast<int>(left) : kTile;
+}
+
 // A block's arrays; `index` counts tiles and chooses the slot of a ring.
 template <class T, int kLanes>
 struct ScanArrays {

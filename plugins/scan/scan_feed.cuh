@@ -60,27 +60,28 @@ __device__ __forceinline__ void copy_piece(void* shared, const void* global) {
   }
 }
 
-template <int kWidth, int kTile, class T>
-__device__ __forceinline__ void copy_rows_by(const RowCopy<T>& copy, const int64_t* tokens, int directions, int helper,
-                                             int helpers) {
+template <int kWidth, unsigned kTile, class T>
+__device__ __forceinline__ void copy_rows_by(const RowCopy<T>& copy, const int64_t* tokens, unsigned directions,
+                                             unsigned helper, unsigned helpers) {
   constexpr int kElements = kWidth / static_cast<int>(sizeof(T)) > 0 ? kWidth / static_cast<int>(sizeof(T)) : 1;
   constexpr int kLog2 = kElements == 8 ? 3 : kElements == 4 ? 2 : kElements == 2 ? 1 : 0;
-  const int log2_pieces = copy.log2_row - kLog2;
-  const int items = (directions * kTile) << log2_pieces;
-  for (int item = helper; item < items; item += helpers) {
-    const int row = item >> log2_pieces;
-    const int column = (item & ((1 << log2_pieces) - 1)) << kLog2;
+  const unsigned log2_pieces = static_cast<unsigned>(copy.log2_row - kLog2);  // a row's; they divide the helpers
+  const unsigned column = (helper & ((1u << log2_pieces) - 1)) << kLog2;
+  if (column >= static_cast<unsigned>(copy.real)) return;
+  const T* const global = copy.global + column;
+  T* const shared = copy.shared + column;
+  for (unsigned row = helper >> log2_pieces; row < directions * kTile; row += helpers >> log2_pieces) {
     const int64_t entry = tokens[row];
-    if (entry == kNoToken || column >= copy.real) continue;
-    const T* const source =
-        copy.global + (row / kTile) * copy.direction_stride + token_of(entry) * copy.token_stride + column;
-    copy_piece<kWidth>(copy.shared + row * copy.shared_row + column, source);
+    if (entry == kNoToken) continue;
+    const T* source = global + token_of(entry) * copy.token_stride;
+    if (row >= kTile) source += row / kTile * copy.direction_stride;
+    copy_piece<kWidth>(shared + row * copy.shared_row, source);
   }
 }
 
 template <int kTile, class T>
-__device__ __forceinline__ void copy_rows(const RowCopy<T>& copy, const int64_t* tokens, int directions, int helper,
-                                          int helpers) {
+__device__ __forceinline__ void copy_rows(const RowCopy<T>& copy, const int64_t* tokens, unsigned directions,
+                                          unsigned helper, unsigned helpers) {
   if (copy.width == 16) return copy_rows_by<16, kTile>(copy, tokens, directions, helper, helpers);
   if (copy.width == 8) return copy_rows_by<8, kTile>(copy, tokens, directions, helper, helpers);
   if (copy.width == 4 || sizeof(T) == 4) return copy_rows_by<4, kTile>(copy, tokens, directions, helper, helpers);
@@ -132,12 +133,12 @@ __device__ void prepare_inputs(const ScanLaunch& launch, const ScanArrays<T, kLa
   float* const deltas = arrays.delta(tile);
   float* const inputs = arrays.input(tile);
   float* const out = arrays.out(tile);
-  const int64_t left = p.length - tile * kTile;
-  const int items = (pass.directions * kQuads) << log2_channels;
-  for (int item = helper; item < items; item += launch.plan.helper_threads) {
-    const int channel = item & (launch.plan.channels - 1);
-    const int quad = (item >> log2_channels) % kQuads;
-    const int q = (item >> log2_channels) / kQuads;
+  const int left = tokens_left<kTile>(p.length, tile);
+  const unsigned items = static_cast<unsigned>(pass.directions * kQuads) << log2_channels;
+  for (unsigned item = helper; item < items; item += launch.plan.helper_threads) {
+    const int channel = static_cast<int>(item & (launch.plan.channels - 1));
+    const int quad = static_cast<int>((item >> log2_channels) % kQuads);
+    const int q = static_cast<int>((item >> log2_channels) / kQuads);
     const int64_t parameter = (pass.first_direction + q) * p.channels + pass.channel + channel;
     const bool real = channel < pass.channels;
     const float bias = real && p.delta_bias != nullptr ? __ldg(p.delta_bias + parameter) : 0.0f;
@@ -176,11 +177,12 @@ __device__ void prepare_bc(const ScanLaunch& launch, const ScanArrays<T, kLanes>
   constexpr int kPairs = kPassStates / 2;
   const T* const raw = arrays.raw_bc(tile);
   float* const packed = arrays.bc(tile);
-  const int64_t left = launch.params.length - tile * kTile;
-  for (int item = helper; item < pass.directions * kTile * kPairs; item += launch.plan.helper_threads) {
-    const int state = item % kPairs * 2;
-    const int row = item / kPairs;
-    const int token = row % kTile;
+  const int left = tokens_left<kTile>(launch.params.length, tile);
+  const unsigned items = static_cast<unsigned>(pass.directions * kTile * kPairs);
+  for (unsigned item = helper; item < items; item += launch.plan.helper_threads) {
+    const int state = static_cast<int>(item % kPairs * 2);
+    const int row = static_cast<int>(item / kPairs);
+    const int token = static_cast<int>(item / kPairs % kTile);
     const RawPair<T> b = *reinterpret_cast<const RawPair<T>*>(raw + row * Arrays::kBc + state);
     const RawPair<T> c = *reinterpret_cast<const RawPair<T>*>(raw + row * Arrays::kBc + kPassStates + state);
     const bool one = token < left && state < pass.states;

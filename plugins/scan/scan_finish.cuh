@@ -15,7 +15,8 @@ __device__ void finish_tile(const ScanLaunch& launch, const ScanArrays<T, kLanes
                             int64_t tile, int helper) {
   constexpr int kTile = ScanArrays<T, kLanes>::kTile;
   const vmexport_scan_params& p = launch.params;
-  const int log2_channels = launch.plan.log2_channels;
+  const int log2_pairs = launch.plan.log2_channels - 1;  // a thread finishes two channels
+  const unsigned pairs = static_cast<unsigned>(kTile) << log2_pairs;
   const int helpers = launch.plan.helper_threads;
   const T* const z = static_cast<const T*>(p.z) + (p.z != nullptr ? pass.batch * p.z_stride[0] + pass.channel : 0);
   T* const y = static_cast<T*>(p.y) + pass.batch * p.y_stride[0] + pass.channel;
@@ -23,23 +24,33 @@ __device__ void finish_tile(const ScanLaunch& launch, const ScanArrays<T, kLanes
     // Two directions may reach one token in one tile: by different threads, hence one after the other.
     if (q > 0) named_barrier(kHelperBarrier, helpers);
     const int64_t* const tokens = arrays.tokens(tile) + q * kTile;
-    const float* const out = arrays.out(tile) + ((q * kTile) << log2_channels);
-    for (int item = helper; item < kTile << log2_channels; item += helpers) {
-      const int channel = item & (launch.plan.channels - 1);
-      const int64_t entry = tokens[item >> log2_channels];
+    const float2* const out = reinterpret_cast<const float2*>(arrays.out(tile)) + ((q * kTile) << log2_pairs);
+    for (unsigned item = helper; item < pairs; item += helpers) {
+      const int channel = static_cast<int>(item & ((1u << log2_pairs) - 1)) * 2;
+      const int64_t entry = tokens[item >> log2_pairs];
       const int64_t token = token_of(entry);
       const int64_t kept = token - pass.first_token;
       if (entry == kNoToken || channel >= pass.channels || kept < 0 || kept >= pass.tokens) continue;
-      float* const sum = arrays.sums() + (kept << log2_channels) + channel;
-      float value = out[item];
-      if (!(entry & kFirstArrival)) value += *sum;
+      float2* const sum = reinterpret_cast<float2*>(arrays.sums()) + (kept << log2_pairs) + channel / 2;
+      float2 value = out[item];
+      if (!(entry & kFirstArrival)) {
+        const float2 before = *sum;
+        value.x += before.x, value.y += before.y;
+      }
       if (!(entry & kLastArrival)) {
         *sum = value;
         continue;
       }
-      value *= p.scale;
-      if (p.z != nullptr) value *= silu(as_float(z[token * p.z_stride[1] + channel]));
-      y[token * p.y_stride[1] + channel] = rounded<T>(value);
+      const bool two = channel + 1 < pass.channels;
+      value.x *= p.scale, value.y *= p.scale;
+      if (p.z != nullptr) {
+        const T* const gate = z + token * p.z_stride[1] + channel;
+        value.x *= silu(as_float(__ldg(gate)));
+        value.y *= silu(as_float(__ldg(gate + (two ? 1 : 0))));
+      }
+      T* const target = y + token * p.y_stride[1] + channel;
+      target[0] = rounded<T>(value.x);
+      if (two) target[1] = rounded<T>(value.y);
     }
   }
 }

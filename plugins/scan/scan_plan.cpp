@@ -9,7 +9,7 @@ constexpr int kWarp = 32;
 constexpr int kMaxHelperThreads = 128;
 constexpr int kArrayAlignment = 16;
 constexpr int kReservedShared = 1024;  // a block's shared memory that the driver keeps
-constexpr int kAssumedRegisters = 96;  // of a thread, to estimate resident blocks
+constexpr int kAssumedRegisters = 128; // of a thread, to estimate resident blocks
 constexpr int kMaxComputeThreads = kScanMaxThreads - kMaxHelperThreads;
 
 // Instructions of the recurrence per (token, channel, state), by log2 of the lanes: counted in the machine code.

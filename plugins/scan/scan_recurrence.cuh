@@ -137,15 +137,14 @@ struct Recurrence {
 
   __device__ __forceinline__ void compute_tile(const ScanLaunch& launch, const Arrays& arrays, const ScanPass& pass,
                                                int64_t tile) {
-    const int64_t remaining = launch.params.length - tile * Arrays::kTile;
-    const int left = remaining < Arrays::kTile ? static_cast<int>(remaining) : Arrays::kTile;
-    int first = 0;
-    if (pass.states == kPassStates) {
-#pragma unroll 1
-      for (; first + kChunk <= left; first += kChunk) walk<true>(arrays, tile, first, kChunk, kPassStates);
+    const int left = tokens_left<Arrays::kTile>(launch.params.length, tile);
+    if (left == Arrays::kTile && pass.states == kPassStates) {
+#pragma unroll
+      for (int first = 0; first < Arrays::kTile; first += kChunk) walk<true>(arrays, tile, first, kChunk, kPassStates);
+      return;
     }
 #pragma unroll 1
-    for (; first < left; first += kChunk) walk<false>(arrays, tile, first, left - first, pass.states);
+    for (int first = 0; first < left; first += kChunk) walk<false>(arrays, tile, first, left - first, pass.states);
   }
 };
 

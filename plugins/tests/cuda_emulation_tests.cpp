@@ -264,8 +264,13 @@ void check_planted_faults() {
 
 }  // namespace
 
-int main() {
-  check_planted_faults();
+// With --stop the first failure ends the run: mutations.py needs no more.
+int main(int count, char** arguments) {
+  if (count > 1 && std::strcmp(arguments[1], "--stop") == 0) {
+    stop_at_first_failure();
+  } else {
+    check_planted_faults();
+  }
   check_table();
   check_settings();
   check_misaligned();

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <random>
 #include <thread>
@@ -31,6 +32,7 @@ const std::vector<Case> kCases = {
 namespace {
 
 int failed = 0;
+bool stop = false;
 
 uint16_t bfloat(float x) {
   const uint32_t bits = bits_from_float(x);
@@ -78,11 +80,13 @@ int64_t sequences(const Case& test) { return test.sizes.directions * test.sizes.
 }  // namespace
 
 int failures() { return failed; }
+void stop_at_first_failure() { stop = true; }
 
 void expect(bool holds, const std::string& what) {
   if (holds) return;
   ++failed;
   std::printf("FAILED %s\n", what.c_str());
+  if (stop) std::exit(1);
 }
 
 Tensor::Tensor(int32_t type, int64_t rows, int64_t width, int64_t padding)

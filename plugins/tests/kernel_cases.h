@@ -33,6 +33,8 @@ extern const char* const kDtypes[3];
 // Counts and prints a failure where `holds` is false.
 void expect(bool holds, const std::string& what);
 int failures();
+// From now on the first failure ends the process.
+void stop_at_first_failure();
 
 // A tensor of rows as the kernel reads it (dtype, padded rows) and as the reference reads it (double).
 struct Tensor {
