@@ -17,6 +17,7 @@ __device__ void list_tokens(const ScanLaunch& launch, const ScanArrays<T, kLanes
   const vmexport_scan_params& p = launch.params;
   const vmexport_token_order& order = p.order;
   int64_t* const tokens = arrays.tokens(tile);
+#pragma unroll 1
   for (int item = helper; item < pass.directions * kTile; item += launch.plan.helper_threads) {
     const int q = item / kTile;
     const int64_t step = tile * kTile + item % kTile;
@@ -70,6 +71,7 @@ __device__ __forceinline__ void copy_rows_by(const RowCopy<T>& copy, const int64
   if (column >= static_cast<unsigned>(copy.real)) return;
   const T* const global = copy.global + column;
   T* const shared = copy.shared + column;
+#pragma unroll 2
   for (unsigned row = helper >> log2_pieces; row < directions * kTile; row += helpers >> log2_pieces) {
     const int64_t entry = tokens[row];
     if (entry == kNoToken) continue;
@@ -135,6 +137,7 @@ __device__ void prepare_inputs(const ScanLaunch& launch, const ScanArrays<T, kLa
   float* const out = arrays.out(tile);
   const int left = tokens_left<kTile>(p.length, tile);
   const unsigned items = static_cast<unsigned>(pass.directions * kQuads) << log2_channels;
+#pragma unroll 2
   for (unsigned item = helper; item < items; item += launch.plan.helper_threads) {
     const int channel = static_cast<int>(item & (launch.plan.channels - 1));
     const int quad = static_cast<int>((item >> log2_channels) % kQuads);
@@ -179,6 +182,7 @@ __device__ void prepare_bc(const ScanLaunch& launch, const ScanArrays<T, kLanes>
   float* const packed = arrays.bc(tile);
   const int left = tokens_left<kTile>(launch.params.length, tile);
   const unsigned items = static_cast<unsigned>(pass.directions * kTile * kPairs);
+#pragma unroll 2
   for (unsigned item = helper; item < items; item += launch.plan.helper_threads) {
     const int state = static_cast<int>(item % kPairs * 2);
     const int row = static_cast<int>(item / kPairs);

@@ -25,6 +25,7 @@ __device__ void finish_tile(const ScanLaunch& launch, const ScanArrays<T, kLanes
     if (q > 0) named_barrier(kHelperBarrier, helpers);
     const int64_t* const tokens = arrays.tokens(tile) + q * kTile;
     const float2* const out = reinterpret_cast<const float2*>(arrays.out(tile)) + ((q * kTile) << log2_pairs);
+#pragma unroll 2
     for (unsigned item = helper; item < pairs; item += helpers) {
       const int channel = static_cast<int>(item & ((1u << log2_pairs) - 1)) * 2;
       const int64_t entry = tokens[item >> log2_pairs];

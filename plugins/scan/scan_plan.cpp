@@ -8,12 +8,12 @@ namespace {
 constexpr int kWarp = 32;
 constexpr int kMaxHelperThreads = 128;
 constexpr int kArrayAlignment = 16;
-constexpr int kReservedShared = 1024;  // a block's shared memory that the driver keeps
-constexpr int kAssumedRegisters = 128; // of a thread, to estimate resident blocks
+constexpr int kReservedShared = 1024;   // a block's shared memory that the driver keeps
+constexpr int kAssumedRegisters = 128;  // of a thread, to estimate resident blocks
 constexpr int kMaxComputeThreads = kScanMaxThreads - kMaxHelperThreads;
 
 // Instructions of the recurrence per (token, channel, state), by log2 of the lanes: counted in the machine code.
-constexpr double kInstructions[] = {6.0, 6.2, 6.7, 8.0, 10.5};
+constexpr double kInstructions[] = {5.8, 6.2, 6.8, 7.9, 10.6};
 constexpr double kHelperPerValue = 1.6;  // warp instructions per token for a (channel, direction)
 constexpr double kHelperPerToken = 5.0;  // and for a direction's B and C
 constexpr double kMufuCycles = 2.0;      // cycles a multiprocessor needs for a warp's exponentials

@@ -70,14 +70,29 @@ struct Recurrence {
     }
   }
 
+  // Where this lane reads and writes a tile.
+  struct Rows {
+    const float* deltas;
+    const float* inputs;
+    const float* bc;
+    float* out;
+    int out_step;  // from a token to the next
+  };
+  __device__ __forceinline__ Rows rows(const Arrays& arrays, int64_t tile) const {
+    const int log2_channels = arrays.plan.log2_channels;
+    const int row = ((q << log2_channels) + channel) * Arrays::kRow;
+    return {arrays.delta(tile) + row, arrays.input(tile) + row,
+            arrays.bc(tile) + q * Arrays::kTile * Arrays::kBc + Packed::at(0, lane * kStates),
+            arrays.out(tile) + ((q * Arrays::kTile + lane * kResults) << log2_channels) + channel, 1 << log2_channels};
+  }
+
   // kChunk tokens from `first` on. kWhole promises as many tokens and 16 states; otherwise `tokens` are left, and
   // what is not there must not turn an infinite input into NaN.
   template <bool kWhole>
-  __device__ __forceinline__ void walk(const Arrays& arrays, int64_t tile, int first, int tokens, int states) {
-    const int row = ((q << arrays.plan.log2_channels) + channel) * Arrays::kRow + first;
-    const float* const deltas = arrays.delta(tile) + row;
-    const float* const inputs = arrays.input(tile) + row;
-    const float* const bc = arrays.bc(tile) + (q * Arrays::kTile) * Arrays::kBc + Packed::at(first, lane * kStates);
+  __device__ __forceinline__ void walk(const Rows& rows, int first, int tokens, int states) {
+    const float* const deltas = rows.deltas + first;
+    const float* const inputs = rows.inputs + first;
+    const float* const bc = rows.bc + Packed::at(first, 0);
     float result[kChunk];
 #pragma unroll
     for (int group = 0; group < kChunk; group += 4) {
@@ -105,10 +120,9 @@ struct Recurrence {
       }
     }
     sum_over_lanes<kLanes>(result, lane);
-    float* const out =
-        arrays.out(tile) + ((q * Arrays::kTile + first + lane * kResults) << arrays.plan.log2_channels) + channel;
+    float* const out = rows.out + first * rows.out_step;
 #pragma unroll
-    for (int i = 0; i < kResults; ++i) out[i << arrays.plan.log2_channels] += result[i];
+    for (int i = 0; i < kResults; ++i) out[i * rows.out_step] += result[i];
   }
 
   // B and C of four tokens from `group` on; `bc` points at the chunk's first token and this lane's first state.
@@ -137,14 +151,15 @@ struct Recurrence {
 
   __device__ __forceinline__ void compute_tile(const ScanLaunch& launch, const Arrays& arrays, const ScanPass& pass,
                                                int64_t tile) {
+    const Rows at = rows(arrays, tile);
     const int left = tokens_left<Arrays::kTile>(launch.params.length, tile);
     if (left == Arrays::kTile && pass.states == kPassStates) {
 #pragma unroll
-      for (int first = 0; first < Arrays::kTile; first += kChunk) walk<true>(arrays, tile, first, kChunk, kPassStates);
+      for (int first = 0; first < Arrays::kTile; first += kChunk) walk<true>(at, first, kChunk, kPassStates);
       return;
     }
 #pragma unroll 1
-    for (int first = 0; first < left; first += kChunk) walk<false>(arrays, tile, first, left - first, pass.states);
+    for (int first = 0; first < left; first += kChunk) walk<false>(at, first, left - first, pass.states);
   }
 };
 

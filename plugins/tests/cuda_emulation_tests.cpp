@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 
 #include "../scan/scan_dispatch.cuh"
 #include "../scan/validate.h"
@@ -80,6 +81,8 @@ void check_table() {
   int turn = 0;
   for (int32_t dtype = 0; dtype < 3; ++dtype) {
     for (const int lanes : {1, 2, 4, 8, 16}) {
+      const bool odd = lanes == 2 || lanes == 8;
+      if ((dtype == VMEXPORT_FLOAT32 && odd) || (dtype == VMEXPORT_BFLOAT16 && !odd)) continue;  // float16: all
       Setting setting;
       setting.request.lanes = lanes;
       for (const Case& test : kCases) {
@@ -100,7 +103,7 @@ void check_table() {
 // Every schedule; sums over ranges of tokens, directions in turn, several jobs a block.
 void check_settings() {
   for (const Case& test : {kMore[3], kMore[5], kMore[6], kMore[9], kCases[5], kCases[10]}) {
-    for (int schedule = 0; schedule < 5; ++schedule) {
+    for (int schedule = 0; schedule < 4; ++schedule) {
       Setting setting;
       setting.schedule = schedule;
       run(test, VMEXPORT_FLOAT32, setting);
@@ -108,7 +111,7 @@ void check_settings() {
       setting.request.lanes = 8;
       setting.request.channels = 4;
       run(test, VMEXPORT_FLOAT16, setting);
-      setting.request.sum_tokens = 7;
+      setting.request.sum_tokens = test.sizes.length / 3 + 1;
       run(test, VMEXPORT_FLOAT32, setting);
       setting.request.directions = 1;
       run(test, VMEXPORT_BFLOAT16, setting);
@@ -266,16 +269,26 @@ void check_planted_faults() {
 
 // With --stop the first failure ends the run: mutations.py needs no more.
 int main(int count, char** arguments) {
+  auto timed = [start = std::clock()](const char* what) mutable {
+    std::printf("%s: %.1f s\n", what, static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
+    start = std::clock();
+  };
   if (count > 1 && std::strcmp(arguments[1], "--stop") == 0) {
     stop_at_first_failure();
   } else {
     check_planted_faults();
+    timed("planted faults");
   }
   check_table();
+  timed("table");
   check_settings();
+  timed("settings");
   check_misaligned();
+  timed("misaligned");
   check_enormous_strides();
+  timed("enormous strides");
   check_wild_values();
+  timed("wild values");
   check_refusals(with({}));
   std::printf(failures() == 0 ? "all emulated CUDA tests passed\n" : "%d failures\n", failures());
   return failures() != 0;
