@@ -165,44 +165,65 @@ __device__ void prepare_inputs(const ScanLaunch& launch, const ScanArrays<T, kLa
   }
 }
 
+// Sixteen bytes of a row of B or C.
 template <class T>
-struct alignas(2 * sizeof(T)) RawPair {
-  T x, y;
+struct alignas(16) RawStates {
+  static constexpr int kCount = 16 / static_cast<int>(sizeof(T));
+  T value[kCount];
 };
+
+// B and C of RawStates<T>::kCount states of a token, from `state` on, to where the lanes read them.
+template <int kLanes, int kCount>
+__device__ __forceinline__ void pack_bc(float* packed, int token, int state, const float (&b)[kCount],
+                                        const float (&c)[kCount]) {
+  using Packed = PackedBc<kLanes>;
+  float* const to = packed + Packed::at(token, state);
+  if constexpr (Packed::kStates == 1) {  // B and C of a state side by side
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) *reinterpret_cast<float2*>(to + i * Packed::kStateStep) = make_float2(b[i], c[i]);
+  } else if constexpr (Packed::kStates == 2) {
+#pragma unroll
+    for (int i = 0; i < kCount; i += 2) {
+      *reinterpret_cast<float4*>(to + 2 * i) = make_float4(b[i], b[i + 1], c[i], c[i + 1]);
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < kCount; i += 4) {
+      float* const four = packed + Packed::at(token, state + i);
+      *reinterpret_cast<float4*>(four) = make_float4(b[i], b[i + 1], b[i + 2], b[i + 3]);
+      *reinterpret_cast<float4*>(four + Packed::kCOffset) = make_float4(c[i], c[i + 1], c[i + 2], c[i + 3]);
+    }
+  }
+}
 
 // B and C as float32 in the order in which the lanes read them; zeros where there is no token or state.
 template <class T, int kLanes>
 __device__ void prepare_bc(const ScanLaunch& launch, const ScanArrays<T, kLanes>& arrays, const ScanPass& pass,
                            int64_t tile, int helper) {
   using Arrays = ScanArrays<T, kLanes>;
-  using Packed = PackedBc<kLanes>;
+  using Raw = RawStates<T>;
   constexpr int kTile = Arrays::kTile;
-  constexpr int kPairs = kPassStates / 2;
+  constexpr int kPieces = kPassStates / Raw::kCount;
   const T* const raw = arrays.raw_bc(tile);
   float* const packed = arrays.bc(tile);
   const int left = tokens_left<kTile>(launch.params.length, tile);
-  const unsigned items = static_cast<unsigned>(pass.directions * kTile * kPairs);
-#pragma unroll 2
+  const unsigned items = static_cast<unsigned>(pass.directions * kTile * kPieces);
+#pragma unroll 1
   for (unsigned item = helper; item < items; item += launch.plan.helper_threads) {
-    const int state = static_cast<int>(item % kPairs * 2);
-    const int row = static_cast<int>(item / kPairs);
-    const int token = static_cast<int>(item / kPairs % kTile);
-    const RawPair<T> b = *reinterpret_cast<const RawPair<T>*>(raw + row * Arrays::kBc + state);
-    const RawPair<T> c = *reinterpret_cast<const RawPair<T>*>(raw + row * Arrays::kBc + kPassStates + state);
-    const bool one = token < left && state < pass.states;
-    const bool two = token < left && state + 1 < pass.states;
-    const float b0 = one ? as_float(b.x) : 0.0f, b1 = two ? as_float(b.y) : 0.0f;
-    const float c0 = one ? as_float(c.x) : 0.0f, c1 = two ? as_float(c.y) : 0.0f;
-    float* const to = packed + (row - token) * Arrays::kBc + Packed::at(token, state);
-    if constexpr (kLanes == 16) {  // B and C of a state side by side
-      *reinterpret_cast<float2*>(to) = make_float2(b0, c0);
-      *reinterpret_cast<float2*>(to + Packed::kStateStep) = make_float2(b1, c1);
-    } else if constexpr (kLanes == 8) {
-      *reinterpret_cast<float4*>(to) = make_float4(b0, b1, c0, c1);
-    } else {
-      *reinterpret_cast<float2*>(to) = make_float2(b0, b1);
-      *reinterpret_cast<float2*>(to + Packed::kCOffset) = make_float2(c0, c1);
+    const int state = static_cast<int>(item % kPieces) * Raw::kCount;
+    const int row = static_cast<int>(item / kPieces);
+    const int token = row % kTile;
+    const Raw raw_b = *reinterpret_cast<const Raw*>(raw + row * Arrays::kBc + state);
+    const Raw raw_c = *reinterpret_cast<const Raw*>(raw + row * Arrays::kBc + kPassStates + state);
+    const int states = token < left ? pass.states - state : 0;  // real ones
+    float b[Raw::kCount], c[Raw::kCount];
+#pragma unroll
+    for (int i = 0; i < Raw::kCount; ++i) b[i] = as_float(raw_b.value[i]), c[i] = as_float(raw_c.value[i]);
+    if (states < Raw::kCount) {
+#pragma unroll
+      for (int i = 0; i < Raw::kCount; ++i) b[i] = i < states ? b[i] : 0.0f, c[i] = i < states ? c[i] : 0.0f;
     }
+    pack_bc<kLanes>(packed + (row - token) * Arrays::kBc, token, state, b, c);
   }
 }
 
