@@ -11,8 +11,7 @@ are told apart by what only they contain:
 - **finish** (sum, gate, store): the same with stores to global memory. It is counted in full, although a
   value that another direction adds to later skips half of it.
 - **copy**: the shortest loop with `LDGSTS` (`LDG` and `STS` before sm_80): 16 bytes an iteration.
-- **B and C**: a loop that only reads and writes shared memory: two states of B and C of a token an
-  iteration.
+- **B and C**: a loop that only reads and writes shared memory: 16 bytes of B and of C of a token an iteration.
 
 A value is one (token, channel, direction), that is N elements; what is done once for all channels of a
 block is divided by them. Branches not taken are counted, so helper figures are upper bounds. List and loop
@@ -77,5 +76,5 @@ def cost(instructions: Sequence[Instruction], plan: Plan, sizes: Sizes) -> Cost:
     bc = _shortest(shared, "B and C", lambda x: x.count("STS") > 0)
     per_copy = COPY_BYTES // (4 if sizes.dtype == "float32" else 2)
     value = per_exponential(prepare) + per_exponential(finish) + 2 * len(copy.body) / per_copy
-    token = len(bc.body) * sizes.N / 2 + 2 * sizes.N / per_copy * len(copy.body)
+    token = sizes.N / per_copy * (len(bc.body) + 2 * len(copy.body))
     return Cost(per_exponential(main_loop(instructions)), (value + token / plan.channels) / sizes.N)

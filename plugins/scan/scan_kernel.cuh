@@ -39,8 +39,18 @@ __device__ __forceinline__ void scan_pass(const ScanLaunch& launch, const ScanAr
     Recurrence<T, kLanes> recurrence(launch, thread);
     recurrence.start(launch, pass);
     const bool works = recurrence.q < pass.directions;
-    for (int64_t now = -kListAhead; now <= tiles; ++now) {
-      if (works && exists(now)) recurrence.compute_tile(launch, arrays, pass, now);
+    const int64_t whole = works ? recurrence.whole_tiles(launch, pass) : 0;
+    int64_t now = -kListAhead;
+#pragma unroll 1
+    for (; now < 0; ++now) __syncthreads();
+#pragma unroll 1
+    for (; now < whole; ++now) {
+      recurrence.compute_whole_tile(arrays, now);
+      __syncthreads();
+    }
+#pragma unroll 1
+    for (; now <= tiles; ++now) {
+      if (works && now < tiles) recurrence.compute_tile(launch, arrays, pass, now);
       __syncthreads();
     }
     if (launch.params.last_state != nullptr) recurrence.store_last_state(launch, pass);

@@ -32,7 +32,8 @@ struct Recurrence {
   using Arrays = ScanArrays<T, kLanes>;
   using Packed = PackedBc<kLanes>;
   static constexpr int kStates = Packed::kStates;
-  static constexpr int kChunk = kLanes == 16 ? 16 : 8;  // tokens whose results are summed over the lanes at once
+  // Tokens whose results are summed over the lanes at once; 16 states a lane leave registers for few.
+  static constexpr int kChunk = kLanes == 16 ? 16 : kLanes == 1 ? 4 : 8;
   static constexpr int kResults = kChunk / kLanes;
 
   int q, channel, lane;
@@ -149,15 +150,22 @@ struct Recurrence {
     }
   }
 
+  // Tiles that a sequence fills with tokens, and a pass with states: those of compute_whole_tile.
+  static __device__ __forceinline__ int64_t whole_tiles(const ScanLaunch& launch, const ScanPass& pass) {
+    return pass.states == kPassStates ? launch.params.length / Arrays::kTile : 0;
+  }
+
+  __device__ __forceinline__ void compute_whole_tile(const Arrays& arrays, int64_t tile) {
+    constexpr int kAtOnce = kLanes == 1 ? 1 : Arrays::kTile / kChunk;
+    const Rows at = rows(arrays, tile);
+#pragma unroll kAtOnce
+    for (int first = 0; first < Arrays::kTile; first += kChunk) walk<true>(at, first, kChunk, kPassStates);
+  }
+
   __device__ __forceinline__ void compute_tile(const ScanLaunch& launch, const Arrays& arrays, const ScanPass& pass,
                                                int64_t tile) {
     const Rows at = rows(arrays, tile);
     const int left = tokens_left<Arrays::kTile>(launch.params.length, tile);
-    if (left == Arrays::kTile && pass.states == kPassStates) {
-#pragma unroll
-      for (int first = 0; first < Arrays::kTile; first += kChunk) walk<true>(at, first, kChunk, kPassStates);
-      return;
-    }
 #pragma unroll 1
     for (int first = 0; first < left; first += kChunk) walk<false>(at, first, left - first, pass.states);
   }
