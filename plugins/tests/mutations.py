@@ -1,6 +1,6 @@
 """Plant one fault after the other in the CUDA kernel's source; the emulated test must fail for each.
 
-Takes about half a minute a fault. Run it after a change of the kernel: `python plugins/tests/mutations.py [words]`.
+Takes about half a minute a fault. For after a change of the kernel: `python plugins/tests/mutations.py [words]`.
 """
 
 from __future__ import annotations
@@ -44,25 +44,75 @@ FAULTS = (
         "constexpr int kWarpLanes = 32;",
         "constexpr int kWarpLanes = 32;\n#undef __syncthreads\n#define __syncthreads()",
     ),
-    Fault("no barrier between two directions' sums", "scan_finish.cuh", "if (q > 0) named_barrier", "if (q > 9) named_barrier"),
+    Fault(
+        "no barrier between two directions' sums",
+        "scan_finish.cuh",
+        "if (q > 0) named_barrier",
+        "if (q > 9) named_barrier",
+    ),
     Fault("no wait for copies", "scan_kernel.cuh", "copy_wait<kFetchAhead - kPrepareAhead - 1>();", ""),
     Fault("wait for one group too few", "scan_kernel.cuh", "kPrepareAhead - 1>()", "kPrepareAhead>()"),
     Fault("no commit of copies", "scan_kernel.cuh", "copy_commit();", ""),
-    Fault("ring of raw tiles too short", "scan_kernel.cuh", "kFetchAhead = kRawTiles;", "kFetchAhead = kRawTiles + 1;"),
+    Fault(
+        "ring of raw tiles too short",
+        "scan_kernel.cuh",
+        "kFetchAhead = kRawTiles;",
+        "kFetchAhead = kRawTiles + 1;",
+    ),
     Fault("ring of prepared tiles too short", "scan_plan.h", "kReadyTiles = 2;", "kReadyTiles = 1;"),
     Fault("ring of results too short", "scan_plan.h", "kOutTiles = 4;", "kOutTiles = 2;"),
-    Fault("token one too far", "scan_feed.cuh", "token_of(entry) * copy.token_stride", "(token_of(entry) + 1) * copy.token_stride"),
-    Fault("wrong direction", "scan_feed.cuh", "row / kTile * copy.direction_stride", "0 * copy.direction_stride"),
-    Fault("column not bounded", "scan_feed.cuh", "if (column >= static_cast<unsigned>(copy.real)) return;", ""),
+    Fault(
+        "token one too far",
+        "scan_feed.cuh",
+        "token_of(entry) * copy.token_stride",
+        "(token_of(entry) + 1) * copy.token_stride",
+    ),
+    Fault(
+        "wrong direction",
+        "scan_feed.cuh",
+        "row / kTile * copy.direction_stride",
+        "0 * copy.direction_stride",
+    ),
+    Fault(
+        "column not bounded",
+        "scan_feed.cuh",
+        "if (column >= static_cast<unsigned>(copy.real)) return;",
+        "",
+    ),
     Fault("store beyond the channels", "scan_finish.cuh", "if (two) target[1]", "target[1]"),
-    Fault("32-bit offset", "scan_feed.cuh", "token_of(entry) * copy.token_stride", "int(token_of(entry) * copy.token_stride)"),
-    Fault("32-bit offset of y", "scan_finish.cuh", "y + token * p.y_stride[1]", "y + int(token * p.y_stride[1])"),
+    Fault(
+        "32-bit offset",
+        "scan_feed.cuh",
+        "token_of(entry) * copy.token_stride",
+        "int(token_of(entry) * copy.token_stride)",
+    ),
+    Fault(
+        "32-bit offset of y",
+        "scan_finish.cuh",
+        "y + token * p.y_stride[1]",
+        "y + int(token * p.y_stride[1])",
+    ),
     Fault("no padding of rows", "scan_plan.h", "kReadyPadding = 4;", "kReadyPadding = 0;"),
     Fault("padding that breaks vectors", "scan_plan.h", "kReadyPadding = 4;", "kReadyPadding = 1;"),
-    Fault("rows closer than laid out", "scan_block.cuh", "kRow = kTile + kReadyPadding;", "kRow = kTile - 4;"),
+    Fault(
+        "rows closer than laid out",
+        "scan_block.cuh",
+        "kRow = kTile + kReadyPadding;",
+        "kRow = kTile - 4;",
+    ),
     Fault("rows wider than laid out", "scan_block.cuh", "kRow = kTile + kReadyPadding;", "kRow = kTile + 8;"),
-    Fault("lanes sum the wrong partner", "scan_recurrence.cuh", "__shfl_xor_sync(kWholeWarp, sent, partner)", "__shfl_xor_sync(kWholeWarp, sent, 1)"),
-    Fault("half a warp shuffles", "scan_recurrence.cuh", "__shfl_xor_sync(kWholeWarp", "__shfl_xor_sync(0xffffu"),
+    Fault(
+        "lanes sum the wrong partner",
+        "scan_recurrence.cuh",
+        "__shfl_xor_sync(kWholeWarp, sent, partner)",
+        "__shfl_xor_sync(kWholeWarp, sent, 1)",
+    ),
+    Fault(
+        "half a warp shuffles",
+        "scan_recurrence.cuh",
+        "__shfl_xor_sync(kWholeWarp",
+        "__shfl_xor_sync(0xffffu",
+    ),
     Fault("first arrival not seen", "scan_feed.cuh", "first = first && !before;", ""),
     Fault("last arrival too early", "scan_feed.cuh", "last = last && before;", ""),
     Fault("tail of tokens not guarded", "scan_recurrence.cuh", "group + i < tokens &&", ""),
@@ -70,20 +120,28 @@ FAULTS = (
     Fault("skip in every pass", "scan_feed.cuh", "&& pass.first_state == 0", ""),
     Fault("range not kept", "scan_finish.cuh", "|| kept < 0 || kept >= pass.tokens", ""),
     Fault("class token ignored in the inverse order", "order.h", "if (patch < 0) return patches;", ""),
-    Fault("too little shared memory", "scan_plan.cpp", "plan.sum_tokens * row : 0", "(plan.sum_tokens - 1) * row : 0"),
-)  # fmt: skip
-HARMLESS = {"no padding of rows"}  # only bank conflicts: found by no emulation, listed to show that the test sees values
+    Fault(
+        "too little shared memory",
+        "scan_plan.cpp",
+        "plan.sum_tokens * row : 0",
+        "(plan.sum_tokens - 1) * row : 0",
+    ),
+)
+# Costs bank conflicts only. Listed to show that the test can pass a changed kernel.
+HARMLESS = {"no padding of rows"}
 
 
-def survives(fault: Fault, objects: list[str], folder: Path) -> bool:
-    """Whether the test passes with the fault in."""
+def found_by(fault: Fault, objects: list[str], folder: Path) -> str:
+    """What the test says with the fault in; empty where it passes."""
     plugins = folder / "plugins"
     shutil.rmtree(plugins, ignore_errors=True)
     shutil.copytree(PLUGINS, plugins)
     target = plugins / "scan" / fault.file
     text = target.read_text()
     if text.count(fault.old) != 1:
-        sys.exit(f"{fault.name}: {fault.old!r} occurs {text.count(fault.old)} times in {fault.file}, expected once")
+        sys.exit(
+            f"{fault.name}: {fault.old!r} must occur once in {fault.file}, not {text.count(fault.old)} times"
+        )
     target.write_text(text.replace(fault.old, fault.new))
     built = objects
     if fault.file in ("scan_plan.cpp", "scan_plan.h"):
@@ -91,13 +149,22 @@ def survives(fault: Fault, objects: list[str], folder: Path) -> bool:
         built += compile_to([plugins / "scan/scan_plan.cpp"], folder)
     program = folder / "mutant"
     command = ["g++", *FLAGS, str(plugins / TEST), *built, "-lpthread", "-o", str(program)]
-    if subprocess.run(command, capture_output=True).returncode != 0:
-        return False  # a static_assert found it
+    compiled = subprocess.run(command, capture_output=True, text=True)
+    if compiled.returncode != 0:
+        return first_line(compiled.stderr, "static assertion")
     try:
-        done = subprocess.run([program, "--stop"], capture_output=True, timeout=LONGEST_S)
+        done = subprocess.run([program, "--stop"], capture_output=True, text=True, timeout=LONGEST_S)
     except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+        return f"no end after {LONGEST_S} s"
+    return "" if done.returncode == 0 else first_line(done.stdout + done.stderr, "FAILED", "ERROR:", "error:")
+
+
+def first_line(text: str, *words: str) -> str:
+    """The first line that holds one of `words`; a mutant that fails in another way is a mistake in this script."""
+    for line in text.split("\n"):
+        if any(word in line for word in words):
+            return line.strip()
+    sys.exit(f"neither passed nor found:\n{text}")
 
 
 def compile_to(sources: list[Path], folder: Path) -> list[str]:
@@ -118,10 +185,9 @@ def main() -> int:
         for fault in FAULTS:
             if wanted not in fault.name:
                 continue
-            survived = survives(fault, objects, Path(name))
-            expected = fault.name in HARMLESS
-            survivors += survived != expected
-            print(f"{'survived' if survived else 'found':9}{' (expected)' if expected else ''} {fault.name}", flush=True)
+            found = found_by(fault, objects, Path(name))
+            survivors += (not found) != (fault.name in HARMLESS)
+            print(f"{'found' if found else 'survived':9}{fault.name}: {found[:150]}", flush=True)
     print(f"{survivors} unexpected")
     return survivors != 0
 
