@@ -120,7 +120,8 @@ void check_settings() {
   ScanRun without(kMore[3], VMEXPORT_FLOAT32);
   without.params.last_state = nullptr;
   char message[VMEXPORT_MESSAGE_SIZE] = "";
-  expect(emulate(without.params, message, {}) == VMEXPORT_OK, std::string("no last state: ") + message);
+  const vmexport_status status = emulate(without.params, message, {});
+  expect(status == VMEXPORT_OK, std::string("no last state: ") + message);
 }
 
 // Every tensor `bytes` off the alignment that the widest copies need.
@@ -204,7 +205,8 @@ void check_wild_values() {
         Tensor* const tensors[] = {&run.u, &run.delta, &run.bc, &run.z};
         tensors[tensor]->set(tensor == 2 ? 10 * 2 * states + 3 : 10 * 8 + 3, value);
         char message[VMEXPORT_MESSAGE_SIZE] = "";
-        expect(emulate(run.params, message, {}) == VMEXPORT_OK, message);
+        const vmexport_status status = emulate(run.params, message, {});
+        expect(status == VMEXPORT_OK, message);
         std::vector<double> last_state;
         const std::vector<double> expected = reference::scan(
             changed.sizes, run.params.order, true, 1.0,

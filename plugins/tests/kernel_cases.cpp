@@ -170,7 +170,8 @@ ScanRun::ScanRun(const Case& test, int32_t dtype)
 
 void ScanRun::check(const Case& test, const std::string& name, const ScanKernel& kernel) {
   char message[VMEXPORT_MESSAGE_SIZE] = "";
-  expect(kernel(params, message) == VMEXPORT_OK, name + ": " + message);
+  const vmexport_status status = kernel(params, message);
+  expect(status == VMEXPORT_OK, name + ": " + message);
   const std::vector<double> none;
   std::vector<double> last_state;
   const std::vector<double> expected =
@@ -205,7 +206,8 @@ void check_conv(const Case& test, int32_t dtype, const std::string& name, const 
   strides3(params.u_stride, n, u);
   params.executor.threads = test.threads;
   char message[VMEXPORT_MESSAGE_SIZE] = "";
-  expect(kernel(params, message) == VMEXPORT_OK, name + ": " + message);
+  const vmexport_status status = kernel(params, message);
+  expect(status == VMEXPORT_OK, name + ": " + message);
   compare(name, u,
           reference::conv(n, params.order, x.values, weight.values, test.bias ? bias.values : std::vector<double>()));
 }

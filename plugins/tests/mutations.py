@@ -1,6 +1,6 @@
 """Plant one fault after the other in the CUDA kernel's source; the emulated test must fail for each.
 
-Takes about half a minute a fault. For after a change of the kernel: `python plugins/tests/mutations.py [words]`.
+For after a change of the kernel: `python plugins/tests/mutations.py [words]`, half a minute a fault.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SOURCES = (
     "scan/scan_plan.cpp",
     "scan/validate.cpp",
 )
-FLAGS = ("-std=c++17", "-O1", "-g", "-w", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
+FLAGS = ("-std=c++17", "-O0", "-g1", "-w", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 LONGEST_S = 300
 
 
@@ -160,7 +160,7 @@ def found_by(fault: Fault, objects: list[str], folder: Path) -> str:
 
 
 def first_line(text: str, *words: str) -> str:
-    """The first line that holds one of `words`; a mutant that fails in another way is a mistake in this script."""
+    """The first line that holds one of `words`; a mutant that fails otherwise is this script's mistake."""
     for line in text.split("\n"):
         if any(word in line for word in words):
             return line.strip()
