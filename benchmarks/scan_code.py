@@ -11,7 +11,7 @@ are told apart by what only they contain:
 - **finish** (sum, gate, store): the same with stores to global memory. It is counted in full, although a
   value that another direction adds to later skips half of it.
 - **copy**: the shortest loop with `LDGSTS` (`LDG` and `STS` before sm_80): 16 bytes an iteration.
-- **B and C**: a loop that only reads and writes shared memory: 16 bytes of B and of C of a token an iteration.
+- **B and C**: a loop that only reads and writes shared memory: 16 bytes of B and of C an iteration.
 
 A value is one (token, channel, direction), that is N elements; what is done once for all channels of a
 block is divided by them. Branches not taken are counted, so helper figures are upper bounds. List and loop
