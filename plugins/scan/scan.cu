@@ -42,7 +42,7 @@ vmexport_status selective_scan_cuda(const vmexport_scan_params& params, void* st
                        "shared memory of the selective scan", message);
   void* arguments[] = {&launch};
   if (status == VMEXPORT_OK) {
-    const unsigned threads = static_cast<unsigned>(plan.compute_threads + plan.helper_threads);
+    const unsigned threads = static_cast<unsigned>(plan.threads);
     status = cuda_status(cudaLaunchKernel(kernel, dim3(static_cast<unsigned>(plan.grid)), dim3(threads), arguments,
                                           static_cast<size_t>(plan.layout.end), static_cast<cudaStream_t>(stream)),
                          "launch of the selective scan", message);

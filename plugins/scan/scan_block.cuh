@@ -38,6 +38,15 @@ __device__ __forceinline__ int tokens_left(int64_t length, int64_t tile) {
   return left < kTile ? static_cast<int>(left) : kTile;
 }
 
+// Barriers of a block; 0 is left to __syncthreads, which wants all threads at one place in the code.
+constexpr int kTileBarrier = 1;
+constexpr int kFinishBarrier = 2;
+
+template <class T>
+struct alignas(2 * sizeof(T)) Pair {
+  T x, y;
+};
+
 // A block's arrays; `index` counts tiles and chooses the slot of a ring.
 template <class T, int kLanes>
 struct ScanArrays {
@@ -63,6 +72,9 @@ struct ScanArrays {
   }
   __device__ __forceinline__ T* raw_bc(int64_t index) const {  // [direction][tile][B, C]
     return slot<T>(plan.layout.raw_bc, index, kRawTiles, kTile * kBc);
+  }
+  __device__ __forceinline__ T* gate(int64_t index) const {  // [direction][tile][channel]
+    return slot<T>(plan.layout.gate, index, kGateTiles, kTile << plan.log2_channels);
   }
   __device__ __forceinline__ float* delta(int64_t index) const {  // [direction][channel][kRow]
     return slot<float>(plan.layout.delta, index, kReadyTiles, kRow << plan.log2_channels);

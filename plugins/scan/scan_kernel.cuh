@@ -1,17 +1,19 @@
-// The bidirectional selective scan of one block: helper warps list, fetch, prepare and finish tiles while compute
-// warps walk through them; one barrier a tile.
+// The bidirectional selective scan of one block: feeding, preparing, computing and finishing warps each at work on a
+// tile of their own, one barrier a tile.
 #ifndef VMEXPORT_SCAN_SCAN_KERNEL_CUH
 #define VMEXPORT_SCAN_SCAN_KERNEL_CUH
 
 #include "scan_feed.cuh"
 #include "scan_finish.cuh"
+#include "scan_prepare.cuh"
 #include "scan_recurrence.cuh"
 
 namespace vmexport {
 
-// Tiles that a tile's step runs ahead of the recurrence.
+// Tiles that a step runs ahead of the recurrence.
 constexpr int kPrepareAhead = 1;
 constexpr int kFetchAhead = kRawTiles;  // into the slot of the tile that was prepared before the last barrier
+constexpr int kGateAhead = 2;           // until after the recurrence, and a copy takes two tiles to be waited for
 constexpr int kListAhead = kFetchAhead + 1;
 static_assert(kListAhead + 2 <= kTokenTiles, "a tile's tokens are read until it is finished");
 
@@ -20,20 +22,33 @@ __device__ __forceinline__ void scan_pass(const ScanLaunch& launch, const ScanAr
                                           const ScanPass& pass, int thread) {
   constexpr int kTile = ScanArrays<T, kLanes>::kTile;
   const int64_t tiles = (launch.params.length + kTile - 1) / kTile;
-  const int helper = thread - launch.plan.compute_threads;
-  const auto exists = [tiles](int64_t tile) { return tile >= 0 && tile < tiles; };
-  if (helper >= 0) {
+  const int feeder = thread - launch.plan.compute_threads;
+  const int preparer = feeder - kFeedThreads;
+  const int finisher = preparer - kPrepareThreads;
+  const auto each_tile = [&](int ahead, const auto& work) {
     for (int64_t now = -kListAhead; now <= tiles; ++now) {
-      if (exists(now + kListAhead)) list_tokens(launch, arrays, pass, now + kListAhead, helper);
-      if (exists(now + kFetchAhead)) fetch_tile(launch, arrays, pass, now + kFetchAhead, helper);
-      copy_commit();
-      if (exists(now + kPrepareAhead)) {
-        prepare_inputs(launch, arrays, pass, now + kPrepareAhead, helper);
-        prepare_bc(launch, arrays, pass, now + kPrepareAhead, helper);
+      if (now + ahead >= 0 && now + ahead < tiles) work(now + ahead);
+      named_barrier(kTileBarrier, launch.plan.threads);
+    }
+  };
+  if (finisher >= 0) {
+    each_tile(-1, [&](int64_t tile) { finish_tile(launch, arrays, pass, tile, finisher); });
+  } else if (preparer >= 0) {
+    each_tile(kPrepareAhead, [&](int64_t tile) {
+      prepare_inputs(launch, arrays, pass, tile, preparer);
+      prepare_bc(launch, arrays, pass, tile, preparer);
+    });
+  } else if (feeder >= 0) {
+    const auto exists = [tiles](int64_t tile) { return tile >= 0 && tile < tiles; };
+    for (int64_t now = -kListAhead; now <= tiles; ++now) {
+      if (exists(now + kFetchAhead)) fetch_tile(launch, arrays, pass, now + kFetchAhead, feeder);
+      if (launch.params.z != nullptr && exists(now + kGateAhead)) {
+        fetch_gate(launch, arrays, pass, now + kGateAhead, feeder);
       }
-      if (exists(now - 1)) finish_tile(launch, arrays, pass, now - 1, helper);
-      copy_wait<kFetchAhead - kPrepareAhead - 1>();  // the tile to prepare next has arrived
-      __syncthreads();
+      copy_commit();
+      if (exists(now + kListAhead)) list_tokens(launch, arrays, pass, now + kListAhead, feeder);
+      copy_wait<kFetchAhead - kPrepareAhead - 1>();  // the tile to prepare next, and z of the tile to finish next
+      named_barrier(kTileBarrier, launch.plan.threads);
     }
   } else {
     Recurrence<T, kLanes> recurrence(launch, thread);
@@ -42,23 +57,24 @@ __device__ __forceinline__ void scan_pass(const ScanLaunch& launch, const ScanAr
     const int64_t whole = works ? recurrence.whole_tiles(launch, pass) : 0;
     int64_t now = -kListAhead;
 #pragma unroll 1
-    for (; now < 0; ++now) __syncthreads();
+    for (; now < 0; ++now) named_barrier(kTileBarrier, launch.plan.threads);
 #pragma unroll 1
     for (; now < whole; ++now) {
       recurrence.compute_whole_tile(arrays, now);
-      __syncthreads();
+      named_barrier(kTileBarrier, launch.plan.threads);
     }
 #pragma unroll 1
     for (; now <= tiles; ++now) {
       if (works && now < tiles) recurrence.compute_tile(launch, arrays, pass, now);
-      __syncthreads();
+      named_barrier(kTileBarrier, launch.plan.threads);
     }
     if (launch.params.last_state != nullptr) recurrence.store_last_state(launch, pass);
   }
 }
 
 template <class T, int kLanes>
-__global__ void __launch_bounds__(kScanMaxThreads, 1) scan_kernel(const __grid_constant__ ScanLaunch launch) {
+__global__ void __launch_bounds__(kScanMaxThreads, kScanMinBlocks)
+    scan_kernel(const __grid_constant__ ScanLaunch launch) {
   VMEXPORT_DYNAMIC_SHARED(shared);
   const vmexport_scan_params& p = launch.params;
   const ScanPlan& plan = launch.plan;

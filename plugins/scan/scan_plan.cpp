@@ -6,11 +6,8 @@ namespace vmexport {
 namespace {
 
 constexpr int kWarp = 32;
-constexpr int kMaxHelperThreads = 128;
 constexpr int kArrayAlignment = 16;
-constexpr int kReservedShared = 1024;   // a block's shared memory that the driver keeps
-constexpr int kAssumedRegisters = 128;  // of a thread, to estimate resident blocks
-constexpr int kMaxComputeThreads = kScanMaxThreads - kMaxHelperThreads;
+constexpr int kReservedShared = 1024;  // a block's shared memory that the driver keeps
 
 // Instructions of the recurrence per (token, channel, state), by log2 of the lanes: counted in the machine code.
 constexpr double kInstructions[] = {5.8, 6.2, 6.8, 7.9, 10.6};
@@ -18,6 +15,7 @@ constexpr double kHelperPerValue = 1.6;  // warp instructions per token for a (c
 constexpr double kHelperPerToken = 5.0;  // and for a direction's B and C
 constexpr double kMufuCycles = 2.0;      // cycles a multiprocessor needs for a warp's exponentials
 constexpr double kSchedulers = 4.0;
+constexpr double kTileCycles = 600.0;   // at least: the longest chain of a tile in one warp, and the barrier
 constexpr double kStartTokens = 100.0;  // of latency, before the first and after the last tile
 
 int element_bytes(int32_t dtype) { return dtype == VMEXPORT_FLOAT32 ? 4 : 2; }
@@ -31,9 +29,9 @@ int log2_of(int power) {
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The widest copy for rows of `row` elements from `pointer` on, `limit` bytes at most.
-int copy_width(const void* pointer, const int64_t* strides, int64_t row, int bytes, int limit) {
+int copy_width(const void* pointer, const int64_t* strides, int count, int64_t row, int bytes, int limit) {
   uint64_t bits = reinterpret_cast<uintptr_t>(pointer) | static_cast<uint64_t>(row * bytes);
-  for (int i = 0; i < 3; ++i) bits |= static_cast<uint64_t>(strides[i]) * static_cast<uint64_t>(bytes);
+  for (int i = 0; i < count; ++i) bits |= static_cast<uint64_t>(strides[i]) * static_cast<uint64_t>(bytes);
   int width = std::min(16, limit);
   while (bits % static_cast<uint64_t>(width) != 0) width /= 2;
   return width;
@@ -61,6 +59,7 @@ struct Planner {
     layout.raw_u = take(int64_t{bytes} * kRawTiles * rows * plan.channels);
     layout.raw_delta = take(int64_t{bytes} * kRawTiles * rows * plan.channels);
     layout.raw_bc = take(int64_t{bytes} * kRawTiles * rows * 2 * kPassStates);
+    layout.gate = take(p.z != nullptr ? int64_t{bytes} * kGateTiles * rows * plan.channels : 0);
     layout.delta = take(int64_t{4} * kReadyTiles * plan.directions * plan.channels * (tile + kReadyPadding));
     layout.input = take(int64_t{4} * kReadyTiles * plan.directions * plan.channels * (tile + kReadyPadding));
     layout.bc = take(int64_t{4} * kReadyTiles * rows * 2 * kPassStates);
@@ -86,15 +85,16 @@ struct Planner {
     const double instructions = kInstructions[log2_of(plan.lanes)] * states;
     const double exponentials = kMufuCycles * kSchedulers * states;
     const double special = kMufuCycles * values * (kPassStates + 3) / kWarp;
-    return std::max({busiest * instructions + helpers, busiest * exponentials, special});
+    return std::max(
+        {busiest * instructions + helpers, busiest * exponentials, special, kTileCycles / tile_tokens(plan.lanes)});
   }
 
   void estimate(ScanPlan& plan) const {
-    const int threads = plan.compute_threads + plan.helper_threads;
+    const int64_t registers = device.registers_per_multiprocessor / (kScanMaxThreads * kScanMinBlocks);
     const int64_t resident =
         std::max<int64_t>(1, std::min({int64_t{device.shared_per_multiprocessor} / (plan.layout.end + kReservedShared),
-                                       int64_t{device.threads_per_multiprocessor} / threads,
-                                       int64_t{device.registers_per_multiprocessor} / (threads * kAssumedRegisters)}));
+                                       int64_t{device.threads_per_multiprocessor} / plan.threads,
+                                       device.registers_per_multiprocessor / (plan.threads * registers)}));
     const int64_t wave = resident * device.multiprocessors;
     const double full = static_cast<double>(plan.jobs / wave);
     const int64_t left = divide_up(plan.jobs % wave, device.multiprocessors);
@@ -109,14 +109,15 @@ struct Planner {
     plan.lanes = lanes, plan.channels = channels, plan.log2_channels = log2_of(channels);
     plan.directions = directions;
     plan.compute_threads = directions * channels * lanes;
-    plan.helper_threads = std::min(plan.compute_threads, kMaxHelperThreads);
-    if (plan.compute_threads > kMaxComputeThreads) return false;
+    plan.threads = plan.compute_threads + kFeedThreads + kPrepareThreads + kFinishThreads;
+    if (plan.compute_threads > kComputeMaxThreads || channels > kFeedThreads) return false;
     lay_out(plan);
     if (plan.sum_tokens < 1 || plan.layout.end > device.shared_per_block) return false;
     const int bytes = element_bytes(p.dtype);
-    plan.u_width = copy_width(p.u, p.u_stride, p.channels, bytes, channels * bytes);
-    plan.delta_width = copy_width(p.delta, p.delta_stride, p.channels, bytes, channels * bytes);
-    plan.bc_width = copy_width(p.bc, p.bc_stride, p.states, bytes, kPassStates * bytes);
+    plan.u_width = copy_width(p.u, p.u_stride, 3, p.channels, bytes, channels * bytes);
+    plan.delta_width = copy_width(p.delta, p.delta_stride, 3, p.channels, bytes, channels * bytes);
+    plan.bc_width = copy_width(p.bc, p.bc_stride, 3, p.states, bytes, kPassStates * bytes);
+    plan.z_width = copy_width(p.z, p.z_stride, 2, p.channels, bytes, channels * bytes);
     plan.groups = divide_up(p.channels, channels);
     plan.jobs = p.batch * plan.groups;
     plan.grid = static_cast<int32_t>(std::min<int64_t>(plan.jobs, request.grid > 0 ? request.grid : INT32_MAX));

@@ -1,10 +1,10 @@
 // How the CUDA scan is cut into blocks: pure arithmetic on the host.
 //
 // A block owns `channels` channels of one sequence and walks all its tokens, tile by tile. In it, `lanes` threads share
-// the 16 states of a channel and direction (compute warps), and the other warps fetch, prepare and finish tiles
-// (helper warps). More than 16 states, and more directions than `directions`, take further passes over the tokens.
-// Sums over directions and passes wait in shared memory; where they do not fit, the tokens are cut into ranges and
-// everything is computed once for each range: slower, never less exact.
+// the 16 states of a channel and direction (compute warps), while other warps fetch, prepare and finish tiles, each
+// warp one of these: a tile's way is long, but its steps overlap. More than 16 states, and more directions than
+// `directions`, take further passes over the tokens. Sums over directions and passes wait in shared memory; where they
+// do not fit, the tokens are cut into ranges and everything is computed once for each range: slower, never less exact.
 #ifndef VMEXPORT_SCAN_SCAN_PLAN_H
 #define VMEXPORT_SCAN_SCAN_PLAN_H
 
@@ -13,9 +13,15 @@
 namespace vmexport {
 
 constexpr int kPassStates = 16;
-constexpr int kScanMaxThreads = 512;
+constexpr int kFeedThreads = 64;      // list and fetch
+constexpr int kPrepareThreads = 128;  // softplus, conversions
+constexpr int kFinishThreads = 64;    // sum, gate, store
+constexpr int kComputeMaxThreads = 128;
+constexpr int kScanMaxThreads = kComputeMaxThreads + kFeedThreads + kPrepareThreads + kFinishThreads;
+constexpr int kScanMinBlocks = 1;  // on a multiprocessor; a second one would cost spilled registers
 constexpr int kMaxLanes = 16;
 constexpr int kRawTiles = 4;      // tiles of u, delta, B and C on their way from global memory
+constexpr int kGateTiles = 4;     // and of z
 constexpr int kReadyTiles = 2;    // prepared: one being computed, one being written
 constexpr int kOutTiles = 4;      // skip term written, recurrence added, finished
 constexpr int kTokenTiles = 8;    // tokens and flags, needed from the fetch to the finish
@@ -37,6 +43,7 @@ struct ScanLayout {
   int32_t raw_u;      // T [kRawTiles][directions][tile][channels]
   int32_t raw_delta;  // likewise
   int32_t raw_bc;     // T [kRawTiles][directions][tile][32]: 16 of B, 16 of C
+  int32_t gate;       // T [kGateTiles][directions][tile][channels]: z where a token is finished
   int32_t delta;      // float [kReadyTiles][directions][channels][tile + kReadyPadding]
   int32_t input;      // likewise: delta * u
   int32_t bc;         // float [kReadyTiles][directions][tile][32], as the lanes read it
@@ -49,13 +56,13 @@ struct ScanPlan {
   int32_t lanes;     // of a channel and direction: 1, 2, 4, 8 or 16
   int32_t channels;  // of a block, a power of two
   int32_t log2_channels;
-  int32_t directions;  // walked at the same time
-  int32_t compute_threads, helper_threads;
-  int32_t u_width, delta_width, bc_width;  // bytes that one copy moves: 2 (plain), 4, 8 or 16
-  int32_t grid;                            // blocks launched; they share the jobs
-  int64_t groups;                          // blocks' worth of channels
-  int64_t jobs;                            // batch * groups
-  int64_t sum_tokens;                      // tokens of a range: as many as sums fit
+  int32_t directions;                               // walked at the same time
+  int32_t compute_threads, threads;                 // threads: of a block
+  int32_t u_width, delta_width, bc_width, z_width;  // bytes that one copy moves: 2 (plain), 4, 8 or 16
+  int32_t grid;                                     // blocks launched; they share the jobs
+  int64_t groups;                                   // blocks' worth of channels
+  int64_t jobs;                                     // batch * groups
+  int64_t sum_tokens;                               // tokens of a range: as many as sums fit
   ScanLayout layout;
   double cost;  // predicted multiprocessor cycles, to compare plans
 };

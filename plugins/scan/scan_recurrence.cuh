@@ -156,7 +156,7 @@ struct Recurrence {
   }
 
   __device__ __forceinline__ void compute_whole_tile(const Arrays& arrays, int64_t tile) {
-    constexpr int kAtOnce = kLanes == 1 ? 1 : Arrays::kTile / kChunk;
+    [[maybe_unused]] constexpr int kAtOnce = kLanes == 1 ? 1 : Arrays::kTile / kChunk;
     const Rows at = rows(arrays, tile);
 #pragma unroll kAtOnce
     for (int first = 0; first < Arrays::kTile; first += kChunk) walk<true>(at, first, kChunk, kPassStates);

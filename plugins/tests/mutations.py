@@ -37,12 +37,17 @@ class Fault:
 
 
 FAULTS = (
-    Fault("helpers skip the tile barrier", "scan_kernel.cuh", "has arrived\n      __syncthreads();", "\n"),
     Fault(
-        "no barrier for either between tiles",
+        "feeders skip the tile barrier",
+        "scan_kernel.cuh",
+        "finish next\n      named_barrier(kTileBarrier, launch.plan.threads);",
+        "\n",
+    ),
+    Fault(
+        "no barrier between tiles",
         "device.cuh",
-        "constexpr int kWarpLanes = 32;",
-        "constexpr int kWarpLanes = 32;\n#undef __syncthreads\n#define __syncthreads()",
+        "emulation::barrier(id, threads);",
+        "if (id != 1) emulation::barrier(id, threads);",
     ),
     Fault(
         "no barrier between two directions' sums",
@@ -54,11 +59,14 @@ FAULTS = (
     Fault("wait for one group too few", "scan_kernel.cuh", "kPrepareAhead - 1>()", "kPrepareAhead>()"),
     Fault("no commit of copies", "scan_kernel.cuh", "copy_commit();", ""),
     Fault(
-        "ring of raw tiles too short",
+        "fetched into a slot still in use",
         "scan_kernel.cuh",
         "kFetchAhead = kRawTiles;",
         "kFetchAhead = kRawTiles + 1;",
     ),
+    Fault("ring of z too short", "scan_plan.h", "kGateTiles = 4;", "kGateTiles = 2;"),
+    Fault("z fetched too late", "scan_kernel.cuh", "kGateAhead = 2;", "kGateAhead = 1;"),
+    Fault("z of the wrong token", "scan_finish.cuh", "gates[q * pairs + item]", "gates[item]"),
     Fault("ring of prepared tiles too short", "scan_plan.h", "kReadyTiles = 2;", "kReadyTiles = 1;"),
     Fault("ring of results too short", "scan_plan.h", "kOutTiles = 4;", "kOutTiles = 2;"),
     Fault(
@@ -79,7 +87,12 @@ FAULTS = (
         "if (column >= static_cast<unsigned>(copy.real)) return;",
         "",
     ),
-    Fault("store beyond the channels", "scan_finish.cuh", "if (two) target[1]", "target[1]"),
+    Fault(
+        "store beyond the channels",
+        "scan_finish.cuh",
+        "if (channel + 1 < pass.channels) target[1]",
+        "target[1]",
+    ),
     Fault(
         "32-bit offset",
         "scan_feed.cuh",
@@ -117,7 +130,7 @@ FAULTS = (
     Fault("last arrival too early", "scan_feed.cuh", "last = last && before;", ""),
     Fault("tail of tokens not guarded", "scan_recurrence.cuh", "group + i < tokens &&", ""),
     Fault("missing states not guarded", "scan_recurrence.cuh", "&& lane * kStates + k < states", ""),
-    Fault("skip in every pass", "scan_feed.cuh", "&& pass.first_state == 0", ""),
+    Fault("skip in every pass", "scan_prepare.cuh", "&& pass.first_state == 0", ""),
     Fault("range not kept", "scan_finish.cuh", "|| kept < 0 || kept >= pass.tokens", ""),
     Fault("class token ignored in the inverse order", "order.h", "if (patch < 0) return patches;", ""),
     Fault(
@@ -146,7 +159,7 @@ def found_by(fault: Fault, objects: list[str], folder: Path) -> str:
     built = objects
     if fault.file in ("scan_plan.cpp", "scan_plan.h"):
         built = [name for name in objects if not name.endswith("scan_plan.o")]
-        built += compile_to([plugins / "scan/scan_plan.cpp"], folder)
+        built += compile_to([plugins / "scan/scan_plan.cpp"], plugins)
     program = folder / "mutant"
     command = ["g++", *FLAGS, str(plugins / TEST), *built, "-lpthread", "-o", str(program)]
     compiled = subprocess.run(command, capture_output=True, text=True)

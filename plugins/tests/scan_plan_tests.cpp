@@ -40,19 +40,18 @@ void check_plan(const vmexport_scan_params& p, const DeviceLimits& device) {
   const std::string name = "L " + std::to_string(p.length) + ", N " + std::to_string(p.states) + ", S " +
                            std::to_string(p.order.directions) + ", dtype " + std::to_string(p.dtype);
   expect(plan.layout.end <= device.shared_per_block, name + ": shared memory");
-  expect(plan.compute_threads + plan.helper_threads <= vmexport::kScanMaxThreads, name + ": threads");
+  expect(plan.threads <= vmexport::kScanMaxThreads, name + ": threads");
   expect(plan.compute_threads == plan.directions * plan.channels * plan.lanes, name + ": compute threads");
   expect(plan.channels * plan.lanes % 32 == 0 && plan.channels >= 2, name + ": a warp has one direction");
-  expect(plan.helper_threads % 32 == 0 && plan.helper_threads > 0, name + ": helper threads");
   expect(plan.channels == 1 << plan.log2_channels, name + ": channels");
   expect(plan.groups * plan.channels >= p.channels && (plan.groups - 1) * plan.channels < p.channels,
          name + ": groups");
   expect(plan.jobs == plan.groups * p.batch && plan.grid > 0 && plan.grid <= plan.jobs, name + ": jobs");
   expect(plan.sum_tokens >= 1 && plan.sum_tokens <= p.length, name + ": range");
-  // Every row's pieces of one copy are shared out among the helpers without a rest.
+  // Every row's pieces of one copy are shared out among the threads without a rest.
   const int bytes = p.dtype == VMEXPORT_FLOAT32 ? 4 : 2;
-  expect(plan.helper_threads % (plan.channels * bytes / plan.u_width) == 0, name + ": pieces of u");
-  expect(plan.helper_threads % (16 * bytes / plan.bc_width) == 0, name + ": pieces of B and C");
+  expect(vmexport::kFeedThreads % (plan.channels * bytes / plan.u_width) == 0, name + ": pieces of u");
+  expect(vmexport::kFeedThreads % (16 * bytes / plan.bc_width) == 0, name + ": pieces of B and C");
 }
 
 void check_widths() {
