@@ -194,13 +194,14 @@ void check_enormous_strides() {
   munmap(memory, region);
 }
 
-// NaN and infinity come out where the reference has them, and nowhere else.
+// NaN and infinity come out where the reference has them, and nowhere else. With one state no difference of two
+// infinities hides a NaN that should not be there.
 void check_wild_values() {
   const Case& test = kMore[1];
   const double values[] = {NAN, INFINITY, -INFINITY};
   for (const double value : values) {
     for (int tensor = 0; tensor < 4; ++tensor) {
-      for (const int64_t states : {16, 5}) {
+      for (const int64_t states : {16, 5, 1}) {
         Case changed = test;
         changed.sizes.states = states;
         ScanRun run(changed, VMEXPORT_FLOAT32);

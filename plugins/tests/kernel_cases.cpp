@@ -86,6 +86,7 @@ void expect(bool holds, const std::string& what) {
   if (holds) return;
   ++failed;
   std::printf("FAILED %s\n", what.c_str());
+  std::fflush(stdout);  // before a sanitizer has its say
   if (stop) std::exit(1);
 }
 
