@@ -26,6 +26,7 @@ from plain_scan import plain_scan
 from vmexport.export.function_body import causal_conv1d_function, selective_scan_function
 from vmexport.export.functions.scan import STEPS_PER_ITERATION
 from vmexport.export.functions.writer import Writer
+from vmexport.ops.libraries import ORT_LIBRARY
 from vmexport.ops.loading import library_path
 from vmexport.ops.reference import causal_conv1d_reference, selective_scan_reference
 from vmexport.ops.schema import CAUSAL_CONV1D, CONV_INPUTS, DOMAIN, OPSET_VERSION, SCAN_INPUTS, SELECTIVE_SCAN
@@ -144,7 +145,7 @@ def measure(
         else causal_conv1d_reference(**double, **ORDER)
     ).numpy()
     calls = {name: session(form, inputs, op, threads, None) for name, form in forms.items()}
-    library = library_path("libvmexport_ort.so")
+    library = library_path(ORT_LIBRARY)
     if library is not None:
         calls[LIBRARY] = session(None, inputs, op, threads, str(library))
     errors = {}

@@ -34,7 +34,7 @@ from gpu_common import (
     require_gpu,
     short_name,
 )
-from peers_mamba import MambaMixer, PeerMissing, causal_conv, load_mamba, plain_conv
+from peers_mamba import MambaMixer, announce_mamba, causal_conv, plain_conv
 from torch import Tensor
 
 from vmexport.model import VideoMamba, create_model, freeze
@@ -161,12 +161,7 @@ def main() -> int:
     options = parser.parse_args()
     device = require_gpu()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    kernel, source = None, ""
-    try:
-        kernel, source = load_mamba()
-    except PeerMissing as error:
-        source = f"skipped: {error}"
-    print(f"mamba-ssm: {source}")
+    kernel, source = announce_mamba()
     model = create_model(PRESET, frames=FRAMES)
     before, rows = gpu_environment(device), []
     with torch.inference_mode():

@@ -31,7 +31,7 @@ from gpu_common import (
     require_gpu,
     short_name,
 )
-from peers_mamba import PeerMissing, bidirectional_scan, load_mamba
+from peers_mamba import announce_mamba, bidirectional_scan
 from torch import Tensor
 
 from vmexport.ops import directional_selective_scan
@@ -204,12 +204,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="only L=1569")
     options = parser.parse_args()
     device = require_gpu()
-    kernel, source = None, ""
-    try:
-        kernel, source = load_mamba()
-    except PeerMissing as error:
-        source = f"skipped: {error}"
-    print(f"mamba-ssm: {source}")
+    kernel, source = announce_mamba()
     rows, before = [], gpu_environment(device)
     with torch.inference_mode():
         for setting in settings(options.quick):

@@ -47,6 +47,17 @@ class PeerMissing(Exception):
     """mamba-ssm's kernel cannot be had here; the text says why."""
 
 
+def announce_mamba() -> tuple[Any, str]:
+    """`load_mamba`, or None and the reason where there is none; says which on stdout."""
+    kernel = None
+    try:
+        kernel, source = load_mamba()
+    except PeerMissing as error:
+        source = f"skipped: {error}"
+    print(f"mamba-ssm: {source}")
+    return kernel, source
+
+
 def load_mamba() -> tuple[Any, str]:
     """The module with mamba-ssm's `fwd`, and where it comes from.
 

@@ -19,9 +19,9 @@ from vmexport.errors import EnvironmentProblem, InputError, UsageError
 from vmexport.export import export_onnx
 from vmexport.export.metadata import read_info
 from vmexport.model import load_checkpoint
+from vmexport.ops.libraries import ORT_LIBRARY
 from vmexport.ops.loading import library_path
 from vmexport.runtime import open_runner
-from vmexport.runtime.session import LIBRARY
 
 LIBRARIES = ("off", "require")
 
@@ -45,8 +45,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 def need(library: str) -> str:
     """Skip where the operator library is required and not built."""
-    if library == "require" and library_path(LIBRARY) is None:
-        pytest.skip(f"{LIBRARY} is not built (make native)")
+    if library == "require" and library_path(ORT_LIBRARY) is None:
+        pytest.skip(f"{ORT_LIBRARY} is not built (make native)")
     return library
 
 
@@ -65,7 +65,7 @@ def test_every_network_gives_the_same_logits(name: str, tmp_path: Path) -> None:
     assert report.parity.passed
     assert [result.batch for result in report.parity.batches] == [1, 2, 3]
     clips = noise(model.architecture, 3)
-    for library in LIBRARIES if library_path(LIBRARY) else ("off",):
+    for library in LIBRARIES if library_path(ORT_LIBRARY) else ("off",):
         with open_runner(path, library=library) as run:
             for batch in (1, 2, 3):
                 np.testing.assert_allclose(

@@ -49,11 +49,12 @@ def _open_torch(model: Path, threads: int) -> tuple[Call, str]:
 
     from vmexport.bench.weights import frozen_network
     from vmexport.model import freeze, load_checkpoint
-    from vmexport.ops.native import library_path
+    from vmexport.ops.libraries import SCAN_LIBRARY
+    from vmexport.ops.loading import library_path
 
     torch.set_num_threads(threads)
     frozen = frozen_network(model) if model.suffix == ".onnx" else freeze(load_checkpoint(model))
-    operator = "native operator" if library_path("libvmexport_scan.so") else "operator in PyTorch"
+    operator = "native operator" if library_path(SCAN_LIBRARY) else "operator in PyTorch"
 
     def call(clips: Array) -> Array:
         with torch.inference_mode():

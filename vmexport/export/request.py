@@ -12,8 +12,9 @@ import torch
 from vmexport.config import BatchProfile
 from vmexport.errors import EnvironmentProblem, InputError, UsageError
 from vmexport.model import VideoMamba, resolve_model
+from vmexport.ops.libraries import ORT_LIBRARY
 from vmexport.ops.loading import BUILD_FIX, library_path
-from vmexport.runtime.session import LIBRARY, import_onnxruntime
+from vmexport.runtime.session import import_onnxruntime
 
 OPSETS = (18, 19, 20)
 """Versions of the default domain that every runtime we serve reads."""
@@ -85,10 +86,10 @@ def network_and_name(model: VideoMamba | Path | str) -> tuple[VideoMamba, str]:
 def _check_runtime(fallback: bool) -> None:
     """Refuse a check that nothing here can run."""
     import_onnxruntime()
-    if not fallback and library_path(LIBRARY) is None:
+    if not fallback and library_path(ORT_LIBRARY) is None:
         raise EnvironmentProblem(
             "cannot check a file without function bodies",
-            f"it runs on the operator library only, and {LIBRARY} is not built",
+            f"it runs on the operator library only, and {ORT_LIBRARY} is not built",
             f"{BUILD_FIX}   or export with --no-check",
         )
 

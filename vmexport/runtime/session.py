@@ -8,14 +8,13 @@ from typing import Any
 
 from vmexport.config.threads import usable_cores
 from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, UsageError
-from vmexport.ops.loading import BUILD_FIX, CUDA_BUILD_FIX, library_path
+from vmexport.ops.libraries import ORT_CUDA_LIBRARY, ORT_LIBRARY, build_fix
+from vmexport.ops.loading import library_path
 
 CPU, CUDA = "cpu", "cuda"
 DEVICES = (CPU, CUDA)
-LIBRARY = "libvmexport_ort.so"
-LIBRARIES = {CPU: LIBRARY, CUDA: "libvmexport_ort_cuda.so"}
+LIBRARIES = {CPU: ORT_LIBRARY, CUDA: ORT_CUDA_LIBRARY}
 """The operator library by device; a CPU session would run the CPU kernels of the other one just as well."""
-BUILD_FIXES = {CPU: BUILD_FIX, CUDA: CUDA_BUILD_FIX}
 PROVIDERS = {CPU: ["CPUExecutionProvider"], CUDA: ["CUDAExecutionProvider", "CPUExecutionProvider"]}
 """ONNX Runtime's execution providers by device; the CPU stays for what the GPU's provider leaves out."""
 LIBRARY_CHOICES = ("auto", "off", "require")
@@ -131,7 +130,7 @@ def _settings(runtime: Any, options: SessionOptions) -> tuple[Any, bool]:
         raise EnvironmentProblem(
             "the ONNX Runtime operator library is not built",
             f"{name} lies neither in the vmexport package nor in its cache",
-            BUILD_FIXES[options.device],
+            build_fix(name),
         )
     if library is not None:
         try:
@@ -140,7 +139,7 @@ def _settings(runtime: Any, options: SessionOptions) -> tuple[Any, bool]:
             raise EnvironmentProblem(
                 f"ONNX Runtime {runtime.__version__} cannot load {library.name}",
                 _first_line(error),
-                f"build it again: {BUILD_FIXES[options.device]}   (or go without: library='off')",
+                f"build it again: {build_fix(name)}   (or go without: library='off')",
             ) from error
     return settings, library is not None
 
