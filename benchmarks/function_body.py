@@ -173,7 +173,7 @@ def main() -> int:
         "a Scan a direction, state (N, D)": _plain_scan(decays_before=False),
         "a Scan a direction, decays of all tokens before it": _plain_scan(decays_before=True),
     }
-    for steps in (1, 4, STEPS_PER_ITERATION, 16):
+    for steps in (1, 4, 8, STEPS_PER_ITERATION, 32):
         name = SCAN_BODY if steps == STEPS_PER_ITERATION else f"one state, {steps} steps an iteration"
         scans[name] = selective_scan_function(**SCAN, states=N, opset=OPSET, steps_per_iteration=steps)
     convolutions = {

@@ -17,7 +17,7 @@ from vmexport.export.functions.order import visits
 from vmexport.export.functions.writer import Writer
 from vmexport.ops.schema import ATTRIBUTES, DOMAIN, SCAN_INPUTS, SELECTIVE_SCAN
 
-STEPS_PER_ITERATION = 8
+STEPS_PER_ITERATION = 16
 
 
 def selective_scan_function(
