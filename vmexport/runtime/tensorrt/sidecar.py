@@ -1,7 +1,7 @@
 """`model.engine.json`: what an engine was built from, by what and for what, beside the engine itself.
 
-No byte is added to an engine: trtexec must load it. The digest of the engine is in the sidecar, so that an engine and a sidecar which do not belong together, because a
-copy or a rebuild was cut short, are recognised before anything is loaded.
+No byte is added to an engine: trtexec must load it. The engine's digest is in the sidecar, so that two files
+which do not belong together, because a copy or a rebuild was cut short, are recognised before any is loaded.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def check_digest(path: Path | str, engine: bytes, info: EngineInfo) -> None:
     if len(engine) != info.size_bytes or hashlib.sha256(engine).hexdigest() != info.sha256:
         raise InputError(
             f"{path} is not the engine that its sidecar describes",
-            f"expected {info.size_bytes} bytes with SHA-256 {info.sha256[:16]}..., got {len(engine)} other bytes",
+            f"expected {info.size_bytes} bytes, SHA-256 {info.sha256[:16]}..., got {len(engine)} other bytes",
             f"copy both files together, or {rebuild}",
         )
 
