@@ -126,6 +126,10 @@ class Cuda:
         """Give a graph back."""
         self._call("cudaGraphExecDestroy", graph)
 
+    def forget_error(self) -> None:
+        """Clear the thread's last error, which later launches would take for their own."""
+        self._runtime.cudaGetLastError()
+
     def _copy(self, target: int, source: int, size: int, kind: str, stream: Any) -> None:
         direction = getattr(self._runtime.cudaMemcpyKind, kind)
         self._call("cudaMemcpyAsync", target, source, size, direction, stream)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from vmexport.config import ModelInfo
+from vmexport.config.metadata import ENGINE_SUFFIXES
 from vmexport.errors import InputError, VmexportError
 from vmexport.files import atomic_write
 from vmexport.runtime.tensorrt.versions import HARDWARE_LEVELS, NO_COMPATIBILITY, RTX, TENSORRT
 
 FORMAT_VERSION = 1
-ENGINE_SUFFIXES = (".engine", ".plan", ".trt")
 LARGEST_SIDECAR_BYTES = 16 << 20
 REBUILD = "build it again: vmexport trt MODEL -o {path}"
 
