@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 from vmexport.config import ModelInfo
@@ -90,15 +91,16 @@ class EngineRunner(Runner):
         check_gpu(info, gpu, self.source)
         needs_plugin = info.plugin is not None and not info.plugin.embedded
         if needs_plugin:
-            ensure_plugin(trt, self.source)
+            ensure_plugin(trt, self.source, gpu.compute_capability)
         self._remarks = remarks(info, gpu)
         how = "function body" if info.plugin is None else "plugin"
         self._backend = f"{trt.name} on {gpu.name}, {how}"
         self._resources = Resources(cuda)
         try:
             self._load(trt, info, content)
-        except BaseException:
+        except BaseException as error:
             self._close()
+            _forget_locals(error)
             raise
         return info.model
 
@@ -124,6 +126,14 @@ class EngineRunner(Runner):
             return self._session.run(clips)
         except EnvironmentProblem as error:
             raise EnvironmentProblem(f"the GPU failed to run {self.source}", error.why, error.fix) from error
+
+
+def _forget_locals(error: BaseException) -> None:
+    """Drop what the frames of a traceback hold, or an error that somebody keeps would keep the engine too."""
+    chain: BaseException | None = error
+    while chain is not None:
+        traceback.clear_frames(chain.__traceback__)
+        chain = chain.__cause__ or chain.__context__
 
 
 def read_engine(path: Path) -> tuple[EngineInfo, bytes]:

@@ -16,6 +16,7 @@ from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME, Array
 from vmexport.runtime.tensorrt.engine import LESS_MEMORY, LoadedEngine
 from vmexport.runtime.tensorrt.logger import complaints, raise_for_memory, reason
 from vmexport.runtime.tensorrt.memory import Resources
+from vmexport.runtime.tensorrt.sidecar import REBUILD
 from vmexport.runtime.tensorrt.versions import activation_bytes, new_context
 
 LOG = logging.getLogger("vmexport.tensorrt")
@@ -154,16 +155,16 @@ class EngineSession:
             except Exception as error:  # the bindings raise TypeError and RuntimeError where C++ returns null
                 raise_for_memory(heard, f"not enough GPU memory to open {self._source}", LESS_MEMORY)
                 why = reason(heard, str(error))
-                raise BuildError(
-                    f"{self._trt.name} could not make a context for {self._source}", why
-                ) from error
+                what, fix = f"{self._trt.name} could not make a context for {self._source}", REBUILD
+                raise BuildError(what, why, fix.format(path=self._source)) from error
         return context
 
     def _set_batch(self, context: Any, batch: int) -> None:
         """Tell a context the shape of the clips."""
         with complaints(self._trt) as heard:
             if not context.set_input_shape(INPUT_NAME, (batch, *self._clips.shape[1:])):
-                raise BuildError(f"{self._source} does not take batch {batch}", reason(heard))
+                rebuild = REBUILD.format(path=self._source)
+                raise BuildError(f"{self._source} does not take batch {batch}", reason(heard), rebuild)
 
     def _enqueue(self, context: Any) -> None:
         """Put one call of the engine on the stream."""
