@@ -155,7 +155,7 @@ def read_sidecar(engine: Path | str) -> EngineInfo:
         )
     try:
         return _parse(values)
-    except (KeyError, TypeError, ValueError, VmexportError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, VmexportError) as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else str(error).replace("\n", "; ")
         raise InputError(f"{path} is damaged", why, rebuild) from error
 
@@ -206,7 +206,7 @@ def _parse(values: Mapping[str, Any]) -> EngineInfo:
 
 def _of_type(values: Mapping[str, Any], name: str, kind: type) -> Any:
     """An entry that must have a type."""
-    if not isinstance(values[name], kind):
+    if type(values[name]) is not kind:
         raise TypeError(f"{name} should be {kind.__name__}, got {values[name]!r}")
     return values[name]
 
