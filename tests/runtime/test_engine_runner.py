@@ -15,6 +15,7 @@ import pytest
 from engines import RTX_VERSION, VERSIONS, Machine, fake_machine, linear_logits, linear_model, make_engine
 from fake_cuda import cudaError_t
 from small import noise, small_architecture
+from tolerances import LINEAR_ENGINE, assert_close
 
 from vmexport.errors import (
     BuildError,
@@ -53,7 +54,7 @@ def engine(machine: Machine, onnx_file: Path, tmp_path: Path) -> Path:
 
 
 def assert_same(logits: Array, clips: Array) -> None:
-    np.testing.assert_allclose(logits, linear_logits(clips), rtol=1e-3, atol=1e-3)
+    assert_close(logits, linear_logits(clips), LINEAR_ENGINE)
 
 
 def assert_given_back(machine: Machine) -> None:

@@ -66,13 +66,15 @@ def open_rows(
 ) -> tuple[dict[str, Row], dict[str, BackendResult]]:
     """Start every backend that this machine has; the others become rows without numbers.
 
+    An engine that was asked for comes first, so that nobody waits for the others to learn that it does not run.
+
     Raises:
         VmexportError: none runs, or one that was asked for by a file's name does not.
     """
     rows: dict[str, Row] = {}
     lacking: dict[str, BackendResult] = {}
     problems: list[VmexportError] = []
-    for name in backends:
+    for name in sorted(backends, key=lambda name: not (what.engine_named and name in ENGINE_BACKENDS)):
         say(f"opening {BACKENDS[name]}")
         file = what.file_for(name)
         if file is None:
@@ -94,7 +96,7 @@ def open_rows(
         rows[name] = Row(worker, opened, reason="; ".join(opened.remarks))
     if not rows and problems:
         raise problems[0]
-    return rows, lacking
+    return {name: rows[name] for name in backends if name in rows}, lacking
 
 
 def _may_lack(error: VmexportError, name: str, what: Subject) -> bool:

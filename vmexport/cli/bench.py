@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,10 @@ def bench(
     frames: options.Frames = None,
     size: options.Size = None,
     classes: options.Classes = None,
+    engine: Annotated[
+        Path | None,
+        typer.Option(help="A TensorRT engine of the same weights, to be timed too.", show_default=False),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Clips of one call.")] = 1,
     runs: Annotated[
         int | None, typer.Option(min=1, help="Timed calls of each backend.", show_default="as many as fit")
@@ -30,15 +35,18 @@ def bench(
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
-    """Time PyTorch and ONNX Runtime on the same clips; exit code 6 where they do not agree on them.
+    """Time PyTorch, ONNX Runtime and TensorRT on the same clips; exit code 6 where they do not agree on them.
 
-    Without MODEL: model.onnx or model.safetensors of this folder, or else a preset with random weights.
+    Without MODEL: model.onnx or model.safetensors of this folder, and model.engine if it is there, or else a
+    preset with random weights. Where MODEL is an engine, the .onnx or .safetensors file of its name beside it
+    is the reference.
     """
     with render.progress("loading") as say:
         from vmexport.bench.measure import benchmark
 
         report = benchmark(
             model,
+            engine=engine,
             batch=batch,
             threads=threads,
             progress=say,
