@@ -1,9 +1,9 @@
 """What both forms of the scan's body share: the loop that advances states by some tokens an iteration.
 
-A *sequence* is what the loop advances by itself: one direction of one clip, or one chunk of it. All sequences are
-one state `(1, S, B, N, D)`, where B counts chunks too. An iteration takes several steps, so that the loop's own
-cost is paid once for all of them, and gathers its tokens itself, so that no tensor in scan order and none with an
-axis of states over all tokens is ever written.
+A *sequence* is what the loop advances by itself: one direction of one clip, or one chunk of it. All sequences
+are one state `(1, S, B, N, D)`, where B counts chunks too. An iteration takes several steps, so that the
+loop's own cost is paid once for all of them, and gathers its tokens itself, so that no tensor in scan order
+and none with an axis of states over all tokens is ever written.
 """
 
 from __future__ import annotations
@@ -65,13 +65,12 @@ def scan_steps(w: Writer, sizes: Sizes, state: str, rows: str) -> str:
         w: where the nodes go.
         sizes: all sizes.
         state: `(1, S, B, N, D)` float32.
-        rows: rows of the flattened inputs `(S B L, ...)` that each iteration reads, `(iterations, steps S B)`.
+        rows: rows of the flattened inputs `(S B L, ...)` for each iteration, `(iterations, steps S B)`.
     """
     body = _Body(w, sizes)
     drives = body.drives()
-    scans = [
-        body.op("MatMul", row, after) for row, after in zip(drives.rows, body.advance(drives), strict=True)
-    ]
+    pairs = zip(drives.rows, body.advance(drives), strict=True)
+    scans = [body.op("MatMul", row, after) for row, after in pairs]
     skip = w.reshape("D", 1, sizes.directions, 1, 1, sizes.channels)
     body.emit("Identity", [body.state], "next_state")
     body.emit("Add", [body.op("Concat", *scans, axis=0), body.op("Mul", drives.u, skip)], "scanned")
@@ -80,7 +79,7 @@ def scan_steps(w: Writer, sizes: Sizes, state: str, rows: str) -> str:
 
 
 def final_states(w: Writer, sizes: Sizes, state: str, rows: str) -> tuple[str, str]:
-    """Run the loop for what it leaves: the states `(1, S, B, N, D)` and the sum of delta `(1, S, B, 1, D)`."""
+    """Run the loop for what it leaves: states `(1, S, B, N, D)` and the sum of delta `(1, S, B, 1, D)`."""
     body = _Body(w, sizes)
     drives = body.drives()
     body.advance(drives)

@@ -1,10 +1,10 @@
 """Body of `vmexport::SelectiveScan` with few serial steps: the form for GPUs without our plugin.
 
-The tokens are cut into chunks. A first loop advances all chunks side by side from a state of zero; a second one, over
-the chunks, carries the states from each chunk's end to the next one's start, where a whole chunk's decay is
-`exp(A sum(delta))`, never more than one; a third loop advances all chunks again, now from their true states, and
-gives the output. Of L tokens in chunks of P that makes `2 P + L / P` serial steps in place of L, fewest at
-`P = sqrt(L / 2)`: 113 of 1569 tokens. No tensor has an axis of states over all tokens.
+The tokens are cut into chunks. A first loop advances all chunks side by side from a state of zero; a second
+one, over the chunks, carries the states from each chunk's end to the next one's start, where a whole chunk's
+decay is `exp(A sum(delta))`, never more than one; a third loop advances all chunks again, now from their true
+states, and gives the output. Of L tokens in chunks of P that makes `2 P + L / P` serial steps in place of L,
+fewest at `P = sqrt(L / 2)`: 113 for 1569 tokens. No tensor has an axis of states over all tokens.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _rows_of_tokens(w: Writer, steps: str, chunk: int, chunks: str, sizes: Sizes
 
 
 def _carry(w: Writer, ends: str, totals: str, chunks: str, sizes: Sizes) -> str:
-    """The state at each chunk's start, `(1, S, B Q, N, D)`, from what each leaves when it starts from zero."""
+    """The state at each chunk's start, `(1, S, B Q, N, D)`, from what each leaves that starts from zero."""
     ends = _chunks_first(w, ends, chunks, sizes.states, sizes)  # (Q, S, B, N, D)
     totals = _chunks_first(w, totals, chunks, 1, sizes)  # (Q, S, B, 1, D)
     rates = w.op("Squeeze", decay_rates(w), w.ints(0))  # (S, 1, N, D)
@@ -114,9 +114,9 @@ def _carry(w: Writer, ends: str, totals: str, chunks: str, sizes: Sizes) -> str:
     decayed = b.op("Mul", b.op("Exp", b.op("Mul", "delta_sum", rates)), "before")
     b.emit("Add", [decayed, "end"], "after")
     b.emit("Identity", ["before"], "start")
-    names = (("before", "end", "delta_sum"), ("after", "start"))
     inputs, outputs = (
-        [helper.make_tensor_value_info(x, TensorProto.FLOAT, None) for x in part] for part in names
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names]
+        for names in (("before", "end", "delta_sum"), ("after", "start"))
     )
     body = helper.make_graph(b.nodes, "carry", inputs, outputs)
     starts = w.ops("Scan", zero, ends, totals, outputs=2, body=body, num_scan_inputs=2)[1]  # (Q, S, B, N, D)
