@@ -12,7 +12,7 @@ import onnx
 import pytest
 import torch
 from onnx_models import one_node_model, open_session, scan_inputs
-from test_function_body import nodes  # type: ignore[import-not-found]
+from test_function_body import nodes
 from tolerances import OPERATOR, assert_close
 
 from vmexport.export.function_body import chunk_tokens, selective_scan_function, two_level_scan_function
