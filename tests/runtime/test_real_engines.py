@@ -81,11 +81,11 @@ def test_without_a_gpu_the_runner_says_so_before_it_loads(place: Path, tmp_path:
 @pytest.mark.skipif(not WITHOUT_GPU, reason="this machine has a GPU")
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
 def test_the_librarys_own_refusal_is_told(share: float, place: Path) -> None:
-    """Past our own checks: whole, cut and foreign bytes are errors with the library's words, never a crash."""
+    """Past our own checks: whole, cut and foreign bytes give the library's words, never a crash."""
     trt = real_tensorrt("rtx")
     info, content = built("rtx", place)
     part = content[: int(len(content) * share)] or b"no engine" * 100
-    with pytest.raises(EnvironmentProblem, match="cannot load model.engine") as caught:
+    with pytest.raises(EnvironmentProblem, match=r"cannot load model\.engine") as caught:
         load_engine(trt, part, info, "model.engine")
     assert "gave no reason" not in caught.value.why
     assert "vmexport trt MODEL -o model.engine" in caught.value.fix
