@@ -66,7 +66,7 @@ def open_rows(
 ) -> tuple[dict[str, Row], dict[str, BackendResult]]:
     """Start every backend that this machine has; the others become rows without numbers.
 
-    An engine that was asked for comes first, so that nobody waits for the others to learn that it does not run.
+    An engine that was asked for comes first: nobody waits for the others to learn that it does not run.
 
     Raises:
         VmexportError: none runs, or one that was asked for by a file's name does not.
