@@ -1,0 +1,40 @@
+"""Video data sets: published formats, clips for training and evaluation, and a motion data set made here.
+
+Names are loaded on first use: only the clips need torch, only what decodes needs PyAV.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from vmexport.data.index import Sample, VideoIndex
+from vmexport.data.opening import open_index
+from vmexport.data.sampling import Cropping
+
+if TYPE_CHECKING:
+    from vmexport.data.clips import EvaluationClips, Replaced, TrainingClips, VideoViews
+
+__all__ = [
+    "Cropping",
+    "EvaluationClips",
+    "Replaced",
+    "Sample",
+    "TrainingClips",
+    "VideoIndex",
+    "VideoViews",
+    "open_index",
+]
+
+_HOMES = {
+    "EvaluationClips": "vmexport.data.clips",
+    "Replaced": "vmexport.data.clips",
+    "TrainingClips": "vmexport.data.clips",
+    "VideoViews": "vmexport.data.clips",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vmexport.data' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
