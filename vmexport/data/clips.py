@@ -44,8 +44,8 @@ class Replaced:
 class TrainingClips(Dataset[tuple[Tensor, int]]):
     """A random clip of each video: random start, random crop; augmentation beyond that is the trainer's.
 
-    Item `i` is `(clip, label)`: uint8 `(3, T, size, size)`, RGB, and an int. All that is random about it follows from
-    (seed, epoch, i) alone: neither the number of workers nor where a run was interrupted changes it.
+    Item `i` is `(clip, label)`: uint8 `(3, T, size, size)`, RGB, and an int. All that is random about it
+    follows from (seed, epoch, i) alone: neither the number of workers nor where a run was interrupted changes it.
 
     An unreadable file is replaced by a random other video, label included; `replaced` counts, in the main
     process too when workers read.
@@ -107,7 +107,7 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
                 return torch.from_numpy(self._clip(sample.path, random)), sample.label
             except InputError as error:
                 self._failures[chosen] += 1
-                _log.warning("%s; another video takes its place", " ".join(str(error).split()))
+                _log.info("%s; another video takes its place", " ".join(str(error).split()))
                 last = error
             chosen = int(random.integers(len(self.index)))
         raise InputError(

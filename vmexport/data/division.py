@@ -17,7 +17,7 @@ def divide(entries: Sequence[Entry], root: Path) -> tuple[list[Entry], list[Entr
     """Split into training and validation, class by class.
 
     A video's side depends on a hash of its path below `root` and on how many videos its class has, not on the
-    machine or the order of listing. A class of one video keeps it for training; others have one or more in each.
+    machine or the order of listing. A class of one video keeps it for training.
 
     Returns:
         training and validation entries, each in the order given.

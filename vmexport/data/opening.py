@@ -44,8 +44,8 @@ def open_index(
 
     Raises:
         UsageError: an unknown split, layout or fold.
-        InputError: no such format there, damaged or contradicting lists, an empty split, a training split of one
-            class, or most videos missing.
+        InputError: no such format there, damaged or contradicting lists, an empty split, training videos of one
+            class only, or most videos missing.
     """
     if split not in SPLITS:
         raise UsageError(f"unknown split {split!r}", f"expected one of {', '.join(SPLITS)}", "--split val")
@@ -109,8 +109,8 @@ def _divided(catalogue: Catalogue, whole: str, split: str, notes: list[str]) -> 
     """Training or validation entries of a data set that does not say which is which."""
     training, validation = divide(catalogue.parts[whole], catalogue.root)
     notes.append(
-        f"no validation part: {HOLD_OUT:.0%} of each class, chosen by a hash of the file names, are set aside for "
-        f"validation ({len(training)} videos to train, {len(validation)} to validate)"
+        f"no validation part: {HOLD_OUT:.0%} of each class, chosen by a hash of the file names, are set "
+        f"aside for validation ({len(training)} videos to train, {len(validation)} to validate)"
     )
     return training if split == "train" else validation
 
@@ -153,6 +153,6 @@ def _missing(entries: list[Entry], catalogue: Catalogue) -> list[str]:
             "name the folder that the list's paths start from: --videos DIR",
         )
     return [
-        f"{len(missing)} of {len(entries)} videos are missing, the first one {first.path} ({first.where}); list "
-        f"them: vmexport data check {catalogue.root}"
+        f"{len(missing)} of {len(entries)} videos are missing, the first one {first.path} ({first.where}); "
+        f"list them: vmexport data check {catalogue.root}"
     ]

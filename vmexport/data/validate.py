@@ -70,14 +70,14 @@ def _overlaps(catalogue: Catalogue) -> list[str]:
             _same_label(training[str(entry.path)], entry)
         if shared:
             notes.append(
-                f"{len(shared)} videos are in the train part and in the {part} part, such as {shared[0].path}: "
-                f"accuracy on {part} will be too high"
+                f"{len(shared)} videos are in the train part and in the {part} part, such as "
+                f"{shared[0].path}: accuracy on {part} will be too high"
             )
     return notes
 
 
 def _untrained(catalogue: Catalogue) -> list[str]:
-    """Classes of other parts without a training video: a mistake in names, or a note where classes are fixed."""
+    """Classes of other parts without a training video: a mistake, or a note where classes are fixed."""
     training = {entry.label for entry in catalogue.parts.get("train", [])}
     others = {e.label for part in ("val", "test") for e in catalogue.parts.get(part, [])}
     untrained = sorted(others - training) if training else []

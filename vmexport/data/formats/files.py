@@ -10,7 +10,7 @@ from vmexport.data.formats.catalogue import sorted_listing
 from vmexport.errors import InputError
 
 VIDEO_ENDINGS = frozenset(
-    ".mp4 .webm .avi .mkv .mov .m4v .mpg .mpeg .wmv .flv .3gp .ts .mts .m2ts .ogv".split()
+    (".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts", ".ogv")
 )
 
 PROBES = 64
