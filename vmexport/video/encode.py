@@ -41,12 +41,7 @@ def write_demo_clip(
         raise UsageError(
             "the film's size does not fit", f"got {width}x{height}, {frames} frames; H.264 needs even sides"
         )
-    if ENCODER not in av.codecs_available:
-        raise EnvironmentProblem(
-            "this PyAV cannot encode H.264",
-            f"it was built without {ENCODER}",
-            "pip install --force-reinstall av",
-        )
+    require_encoder()
     path = Path(path)
     with atomic_write(path) as temporary, av.open(str(temporary), "w") as container:
         # One thread and no B-frames: the file is the same on every machine with the same PyAV.
@@ -57,6 +52,20 @@ def write_demo_clip(
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path
+
+
+def require_encoder() -> None:
+    """Refuse to go on without an H.264 encoder.
+
+    Raises:
+        EnvironmentProblem: this build of PyAV has none.
+    """
+    if ENCODER not in av.codecs_available:
+        raise EnvironmentProblem(
+            "this PyAV cannot encode H.264",
+            f"it was built without {ENCODER}",
+            "pip install --force-reinstall av",
+        )
 
 
 def draw_frame(index: int, width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
