@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from vmexport import __version__
-from vmexport.cli import bench, check, convert, doctor, info, models, onnx, plugin, predict, render
+from vmexport.cli import bench, check, convert, data, doctor, info, models, onnx, plugin, predict, render
 from vmexport.errors import ExitCode, OutOfMemory, VmexportError
 
 EXPORTER_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
@@ -111,6 +111,7 @@ for _name, _command in (
     ("predict", predict.predict_command),
 ):
     app.command(_name)(_command)
+app.add_typer(data.app, name="data")
 app.add_typer(plugin.app, name="plugin")
 
 
