@@ -13,6 +13,7 @@ from vmexport.cli import (
     bench,
     check,
     convert,
+    data,
     delta,
     doctor,
     eval,
@@ -126,6 +127,7 @@ for _name, _command in (
     ("delta", delta.delta),
 ):
     app.command(_name)(_command)
+app.add_typer(data.app, name="data")
 app.add_typer(plugin.app, name="plugin")
 
 

@@ -14,23 +14,30 @@ from vmexport.data.sampling import Cropping
 
 if TYPE_CHECKING:
     from vmexport.data.clips import EvaluationClips, Replaced, TrainingClips, VideoViews
+    from vmexport.data.synth import SynthReport, SynthSettings, synthesize
 
 __all__ = [
     "Cropping",
     "EvaluationClips",
     "Replaced",
     "Sample",
+    "SynthReport",
+    "SynthSettings",
     "TrainingClips",
     "VideoIndex",
     "VideoViews",
     "open_index",
+    "synthesize",
 ]
 
 _HOMES = {
     "EvaluationClips": "vmexport.data.clips",
     "Replaced": "vmexport.data.clips",
+    "SynthReport": "vmexport.data.synth",
+    "SynthSettings": "vmexport.data.synth",
     "TrainingClips": "vmexport.data.clips",
     "VideoViews": "vmexport.data.clips",
+    "synthesize": "vmexport.data.synth",
 }
 
 

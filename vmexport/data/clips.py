@@ -45,7 +45,7 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
     """A random clip of each video: random start, random crop; augmentation beyond that is the trainer's.
 
     Item `i` is `(clip, label)`: uint8 `(3, T, size, size)`, RGB, and an int. All that is random about it
-    follows from (seed, epoch, i) alone: neither the number of workers nor where a run was interrupted changes it.
+    follows from (seed, epoch, i) alone: neither the number of workers nor an interruption changes it.
 
     An unreadable file is replaced by a random other video, label included; `replaced` counts, in the main
     process too when workers read.

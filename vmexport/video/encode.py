@@ -1,7 +1,8 @@
-"""A small film made on the spot, for demonstrations and tests that need a real video file."""
+"""Small films made on the spot, for data sets, demonstrations and tests that need real video files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -37,9 +38,37 @@ def write_demo_clip(
         InputError: the folder is missing or not writable.
         BuildError: the disk is full.
     """
-    if min(width, height, frames, fps) < 1 or width % 2 or height % 2:
+    if frames < 1:
+        raise UsageError("a film needs a frame", f"got frames={frames}")
+    pictures = (draw_frame(index, width, height, seed) for index in range(frames))
+    return write_film(path, pictures, (height, width), fps)
+
+
+def write_film(
+    path: Path | str, pictures: Iterable[NDArray[np.uint8]], size: tuple[int, int], fps: int = 25
+) -> Path:
+    """Encode pictures as H.264 in yuv420p; the same pictures give the same bytes with the same PyAV.
+
+    Args:
+        path: file to write; its ending chooses the container (`.mp4`, `.mkv`).
+        pictures: (height, width, 3) uint8, RGB, in order.
+        size: (height, width), even.
+        fps: frames a second.
+
+    Returns:
+        `path`.
+
+    Raises:
+        UsageError: an odd or non-positive size or rate.
+        EnvironmentProblem: this build of PyAV has no H.264 encoder.
+        InputError: the folder is missing or not writable.
+        BuildError: the disk is full.
+    """
+    height, width = size
+    if min(width, height, fps) < 1 or width % 2 or height % 2:
         raise UsageError(
-            "the film's size does not fit", f"got {width}x{height}, {frames} frames; H.264 needs even sides"
+            "the film's size does not fit",
+            f"got {width}x{height}, {fps} frames a second; H.264 needs even sides",
         )
     require_encoder()
     path = Path(path)
@@ -47,9 +76,8 @@ def write_demo_clip(
         # One thread and no B-frames: the file is the same on every machine with the same PyAV.
         stream = container.add_stream(ENCODER, rate=fps, options={"crf": "20", "threads": "1", "bf": "0"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for index in range(frames):
-            picture = av.VideoFrame.from_ndarray(draw_frame(index, width, height, seed), format="rgb24")
-            container.mux(stream.encode(picture))
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
     return path
 
