@@ -39,6 +39,14 @@ def videos_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def films_of_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of real films in class folders (`labelled.CLASSES`); not to be changed."""
+    from labelled import write_set
+
+    return write_set(tmp_path_factory.mktemp("classes"))
+
+
+@pytest.fixture(scope="session")
 def root_dir() -> Path:
     """The source tree."""
     return ROOT

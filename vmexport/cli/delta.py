@@ -27,8 +27,8 @@ def delta(
     """
     chosen = None if layers is None else _numbers(layers)
     with render.progress("computing Δ"):
-        from vmexport.eval.delta import delta_maps
         from vmexport.eval.delta_plot import write_delta
+        from vmexport.eval.step_sizes import delta_maps
 
         maps = delta_maps(model, video, chosen)
         write_delta(maps, output)

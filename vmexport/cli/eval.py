@@ -45,7 +45,7 @@ def eval_command(
     Softmax is averaged over clips and crops. With --reorder all it prints how the model fares when the
     order of the frames is disturbed (the paper's Table 1).
     """
-    from vmexport.eval.evaluate import EvaluationRequest, evaluate
+    from vmexport.eval.evaluation import EvaluationRequest, evaluate
     from vmexport.eval.reorder import parse_reorderings
 
     request = EvaluationRequest(split, layout, views, parse_reorderings(reorder), workers, skip_bad, device)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from vmexport.eval.reorder import REORDERINGS, reordering
 
 if TYPE_CHECKING:
-    from vmexport.eval.delta import DeltaMaps, delta_maps
-    from vmexport.eval.evaluate import EvaluationRequest, evaluate
+    from vmexport.eval.evaluation import EvaluationRequest, evaluate
     from vmexport.eval.report import EvaluationReport
+    from vmexport.eval.step_sizes import DeltaMaps, delta_maps
 
 __all__ = [
     "REORDERINGS",
@@ -26,11 +26,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "DeltaMaps": "vmexport.eval.delta",
+    "DeltaMaps": "vmexport.eval.step_sizes",
     "EvaluationReport": "vmexport.eval.report",
-    "EvaluationRequest": "vmexport.eval.evaluate",
-    "delta_maps": "vmexport.eval.delta",
-    "evaluate": "vmexport.eval.evaluate",
+    "EvaluationRequest": "vmexport.eval.evaluation",
+    "delta_maps": "vmexport.eval.step_sizes",
+    "evaluate": "vmexport.eval.evaluation",
 }
 
 

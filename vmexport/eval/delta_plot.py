@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vmexport.errors import UsageError
-from vmexport.eval.delta import DeltaMaps
+from vmexport.eval.step_sizes import DeltaMaps
 from vmexport.files import atomic_write
 from vmexport.video.encode import ENCODER, require_encoder
 
