@@ -37,8 +37,8 @@ class Table:
         title: what is compared.
         columns: heads of a variant's cells.
         costs: whether the paper prints "GFLOPs" beside the accuracy.
-        rows: variants for a card's architecture; the second argument says whether there is an image model to start
-            from.
+        rows: variants for a card's architecture; the second argument says whether there is an image model to
+            start from.
     """
 
     number: int
