@@ -44,17 +44,50 @@ def open_index(
 
     Raises:
         UsageError: an unknown split, layout or fold.
-        InputError: no such format there, damaged or contradicting lists, an empty split, training videos of one
-            class only, or most videos missing.
+        InputError: no such format there, damaged or contradicting lists, an empty split, training videos of
+            one class only, or most videos missing.
     """
     if split not in SPLITS:
         raise UsageError(f"unknown split {split!r}", f"expected one of {', '.join(SPLITS)}", "--split val")
+    return _view(_read(path, layout, videos, fold), split, directional)
+
+
+def open_parts(
+    path: Path | str,
+    layout: str = "auto",
+    *,
+    videos: Path | str | None = None,
+    fold: int = 1,
+    directional: bool | None = None,
+) -> dict[str, VideoIndex]:
+    """Read every part that a data set has; one that does not say what validates is divided.
+
+    Returns:
+        "train", "val" and "test", those of them that there are.
+
+    Raises:
+        UsageError, InputError: as `open_index`, whose arguments these are.
+    """
+    catalogue = _read(path, layout, videos, fold)
+    undivided = UNPARTED in catalogue.parts or set(catalogue.parts) == {"train"}
+    parts = ("train", "val") if undivided else tuple(part for part in SPLITS if part in catalogue.parts)
+    return {part: _view(catalogue, part, directional) for part in parts}
+
+
+def _read(path: Path | str, layout: str, videos: Path | str | None, fold: int) -> Catalogue:
+    """Read and check a data set's description; what is odd but usable goes to its notes."""
     if layout not in ("auto", *LAYOUTS):
         raise UsageError(
             f"unknown layout {layout!r}", f"expected auto or one of {', '.join(LAYOUTS)}", "--layout auto"
         )
     catalogue = read_catalogue(Path(path), layout, Path(videos) if videos is not None else None, fold)
-    notes = [*catalogue.notes, *check_catalogue(catalogue)]
+    catalogue.notes += check_catalogue(catalogue)
+    return catalogue
+
+
+def _view(catalogue: Catalogue, split: str, directional: bool | None) -> VideoIndex:
+    """One split of a data set."""
+    notes = list(catalogue.notes)
     entries = _choose(catalogue, split, notes)
     _check_split(catalogue, entries, split)
     notes += _missing(entries, catalogue)

@@ -96,6 +96,15 @@ class FrameReader:
                 out[wanted == index] = self._picture(frame, height, width)
         return out
 
+    def verify(self) -> None:
+        """Decode every frame from the first to the last, and keep none.
+
+        Raises:
+            InputError: a frame is missing or damaged.
+        """
+        for _ in self._frames_of(np.arange(self.info.frames)):
+            pass
+
     def _spans(self, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Split ascending indices where a seek pays."""
         if not self.info.seekable:

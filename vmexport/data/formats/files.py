@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -82,5 +83,8 @@ def video_folder(names: Sequence[str], bases: Iterable[Path], listing: Listing, 
 def _with_folders(bases: Iterable[Path]) -> list[Path]:
     """The folders themselves, then the folders in them, each once."""
     own = list(dict.fromkeys(bases))
-    inner = [entry for base in own for entry in sorted_listing(base) if entry.is_dir()]
+    inner: list[Path] = []
+    for base in own:
+        with contextlib.suppress(InputError):  # a folder above the data set may be closed to us
+            inner += [entry for entry in sorted_listing(base) if entry.is_dir()]
     return list(dict.fromkeys([*own, *inner]))
