@@ -156,11 +156,12 @@ def _show_index(report: IndexReport) -> None:
 def _show_check(report: DataReport) -> None:
     """What the data set looks like, its classes, then its bad files."""
     render.notes(report.notes)
+    what = "first and last frames" if report.quick else "every frame"
     render.facts(
         f"{report.root} ({report.layout}, split {report.split})",
         {
             "videos": f"{render.count(report.files)}, {len(report.bad)} of them bad",
-            "decoded": f"{'first and last frames' if report.quick else 'every frame'} in {report.seconds:.1f} s",
+            "decoded": f"{what} in {report.seconds:.1f} s",
             "duration": f"{report.duration_s / 3600:.2f} h in all",
             "frames": _range(report.frames),
             "frames a second": _range(report.fps),

@@ -99,8 +99,8 @@ def check_data(
     Args:
         index: what `open_index` gives.
         quick: decode the first and the last frame only; damage between them goes unseen.
-        workers: processes that decode, where a decoder that crashes takes only its own file along; 0 decodes in
-            this process.
+        workers: processes that decode, where a decoder that crashes takes only its own file along; 0 decodes
+            in this process.
         progress: called with the file, files done, and files in all.
 
     Raises:

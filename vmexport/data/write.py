@@ -44,8 +44,8 @@ def write_index(parts: Mapping[str, VideoIndex], out: Path | str) -> IndexReport
 
     Raises:
         UsageError: another ending, or several parts for one `.csv` file.
-        InputError: the folder is missing or not writable, `labels.txt` there names other classes, or a file name
-            holds a line end.
+        InputError: the folder is missing or not writable, `labels.txt` there names other classes, or a file
+            name does not fit into a line of UTF-8.
         BuildError: the disk is full.
     """
     out = Path(out)
@@ -76,10 +76,9 @@ def _write_json(parts: Mapping[str, VideoIndex], out: Path) -> list[Path]:
     """All parts in one file."""
     first = next(iter(parts.values()))
     entries = {part: [(s.path, s.label) for s in index.samples] for part, index in parts.items()}
+    text = index_text(first.classes, first.directional, entries, out.parent)
     with atomic_write(out) as temporary:
-        temporary.write_text(
-            index_text(first.classes, first.directional, entries, out.parent), encoding="utf-8"
-        )
+        temporary.write_text(text, encoding="utf-8")
     return [out]
 
 
@@ -101,8 +100,8 @@ def _write_lists(lists: Mapping[Path, VideoIndex]) -> list[Path]:
 
 
 def _lines(lines: Sequence[str], kind: str) -> str:
-    """Lines of a file; none may hold a line end itself."""
-    odd = next((line for line in lines if "\n" in line or "\r" in line), None)
-    if odd is not None:
-        raise InputError(f"a {kind} holds a line end: {odd!r}", "a list cannot hold it", "use -o index.json")
+    """Lines of a file; a name may hold no line end, and no bytes that are not UTF-8."""
+    for line in lines:
+        if "\n" in line or "\r" in line or line != line.encode("utf-8", "replace").decode("utf-8"):
+            raise InputError(f"a list cannot hold the {kind} {line!r}", "", "use -o index.json")
     return "".join(f"{line}\n" for line in lines)

@@ -72,7 +72,7 @@ def index_text(
             for part, entries in parts.items()
         },
     }
-    return json.dumps(value, indent=0, ensure_ascii=False) + "\n"
+    return json.dumps(value, indent=0) + "\n"
 
 
 def portable(path: Path, folder: Path) -> str:
