@@ -69,8 +69,11 @@ def open_parts(
         UsageError, InputError: as `open_index`, whose arguments these are.
     """
     catalogue = _read(path, layout, videos, fold)
-    undivided = UNPARTED in catalogue.parts or set(catalogue.parts) == {"train"}
-    parts = ("train", "val") if undivided else tuple(part for part in SPLITS if part in catalogue.parts)
+    parts = (
+        ("train", "val")
+        if _undivided(catalogue)
+        else tuple(part for part in SPLITS if part in catalogue.parts)
+    )
     return {part: _view(catalogue, part, directional) for part in parts}
 
 
@@ -122,25 +125,30 @@ def _choose(catalogue: Catalogue, split: str, notes: list[str]) -> list[Entry]:
             for entry in entries:
                 seen.setdefault(entry.path, entry)
         return list(seen.values())
+    if _undivided(catalogue) and split != "test":
+        return _divided(catalogue, split, notes)
     if split in parts:
         return parts[split]
     if split == "val" and "test" in parts:
         notes.append("there is no validation part: the test part stands for it")
         return parts["test"]
-    whole = UNPARTED if UNPARTED in parts else "train"
-    if split == "test" or (whole == "train" and set(parts) != {"train"}):
-        there = [part or "one list without parts" for part in parts]
-        raise InputError(
-            f"{catalogue.root} has no {split} part",
-            f"it has: {', '.join(there)}",
-            f"choose another: --split {'val' if split == 'test' else 'all'}",
-        )
-    return _divided(catalogue, whole, split, notes)
+    there = ", ".join(part or "one list without parts" for part in parts)
+    raise InputError(
+        f"{catalogue.root} has no {split} part",
+        f"it has: {there}",
+        f"choose another: --split {'val' if split == 'test' else 'all'}",
+    )
 
 
-def _divided(catalogue: Catalogue, whole: str, split: str, notes: list[str]) -> list[Entry]:
+def _undivided(catalogue: Catalogue) -> bool:
+    """Whether the data set does not say which videos validate."""
+    return UNPARTED in catalogue.parts or set(catalogue.parts) == {"train"}
+
+
+def _divided(catalogue: Catalogue, split: str, notes: list[str]) -> list[Entry]:
     """Training or validation entries of a data set that does not say which is which."""
-    training, validation = divide(catalogue.parts[whole], catalogue.root)
+    (whole,) = catalogue.parts.values()
+    training, validation = divide(whole, catalogue.root)
     notes.append(
         f"no validation part: {HOLD_OUT:.0%} of each class, chosen by a hash of the file names, are set "
         f"aside for validation ({len(training)} videos to train, {len(validation)} to validate)"
