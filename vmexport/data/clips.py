@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +28,11 @@ REPLACEMENTS = 20
 """Other videos tried in place of an unreadable one before training gives up."""
 
 _log = logging.getLogger(__name__)
+
+# A decoder that waits for the garbage collector keeps its threads until then. Worker processes are forked
+# without them, and one that collects such a decoder waits for its threads for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=gc.collect)
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,8 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
                 self._failures[chosen] += 1
                 _log.info("%s; another video takes its place", " ".join(str(error).split()))
                 last = error
-            chosen = int(random.integers(len(self.index)))
+            others = max(1, len(self.index) - 1)
+            chosen = (chosen + 1 + int(random.integers(others))) % len(self.index)
         raise InputError(
             f"{REPLACEMENTS + 1} videos in a row could not be read",
             f"the last one: {last.what}{f' ({last.why})' if last.why else ''}",
