@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from vmexport.config import Architecture, Preprocessing
 from vmexport.data import Cropping, EvaluationClips, TrainingClips, VideoIndex, open_index
 from vmexport.errors import InputError
-from vmexport.video import load_clips
+from vmexport.video import load_clips, write_film
 
 SMALL = Architecture(frames=4, size=32)
 WORKERS = [0, 2]
@@ -117,6 +117,15 @@ def test_nothing_but_damaged_files_is_an_error(videos: Path) -> None:
         TrainingClips(index, SMALL)[0]
     assert "vmexport data check" in caught.value.fix
     assert "is empty" in caught.value.why
+
+
+def test_a_strip_of_a_picture_is_refused_not_allocated(tmp_path: Path, small_film: Path) -> None:
+    put(tmp_path, ["a/1.mp4", "b/2.mp4"], small_film)
+    strip = (np.zeros((2, 8000, 3), dtype=np.uint8) for _ in range(4))
+    write_film(tmp_path / "a" / "1.mp4", strip, (2, 8000))
+    clips = TrainingClips(whole(tmp_path), SMALL)
+    assert clips[0][1] == 1
+    assert [item.path.name for item in clips.replaced] == ["1.mp4"]
 
 
 def test_other_channels_are_refused(videos: Path) -> None:

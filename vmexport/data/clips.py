@@ -20,6 +20,7 @@ from vmexport.data.index import VideoIndex
 from vmexport.data.sampling import Cropping, Rectangle, random_indices, random_rectangle
 from vmexport.errors import InputError
 from vmexport.video import FrameReader, Views, load_clips, parse_views
+from vmexport.video.transform import check_long_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,6 +152,7 @@ def _read_part(
     info = reader.info
     height = max(size, round(info.height * size / part.height))
     width = max(size, round(info.width * size / part.width))
+    check_long_side(info.height, info.width, max(height, width), size)
     top = min(round(part.top * height / info.height), height - size)
     left = min(round(part.left * width / info.width), width - size)
     return reader.read(indices, (height, width))[:, top : top + size, left : left + size]
