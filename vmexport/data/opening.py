@@ -44,17 +44,53 @@ def open_index(
 
     Raises:
         UsageError: an unknown split, layout or fold.
-        InputError: no such format there, damaged or contradicting lists, an empty split, training videos of one
-            class only, or most videos missing.
+        InputError: no such format there, damaged or contradicting lists, an empty split, training videos of
+            one class only, or most videos missing.
     """
     if split not in SPLITS:
         raise UsageError(f"unknown split {split!r}", f"expected one of {', '.join(SPLITS)}", "--split val")
+    return _view(_read(path, layout, videos, fold), split, directional)
+
+
+def open_parts(
+    path: Path | str,
+    layout: str = "auto",
+    *,
+    videos: Path | str | None = None,
+    fold: int = 1,
+    directional: bool | None = None,
+) -> dict[str, VideoIndex]:
+    """Read every part that a data set has; one that does not say what validates is divided.
+
+    Returns:
+        "train", "val" and "test", those of them that there are.
+
+    Raises:
+        UsageError, InputError: as `open_index`, whose arguments these are.
+    """
+    catalogue = _read(path, layout, videos, fold)
+    parts = (
+        ("train", "val")
+        if _undivided(catalogue)
+        else tuple(part for part in SPLITS if part in catalogue.parts)
+    )
+    return {part: _view(catalogue, part, directional) for part in parts}
+
+
+def _read(path: Path | str, layout: str, videos: Path | str | None, fold: int) -> Catalogue:
+    """Read and check a data set's description; what is odd but usable goes to its notes."""
     if layout not in ("auto", *LAYOUTS):
         raise UsageError(
             f"unknown layout {layout!r}", f"expected auto or one of {', '.join(LAYOUTS)}", "--layout auto"
         )
     catalogue = read_catalogue(Path(path), layout, Path(videos) if videos is not None else None, fold)
-    notes = [*catalogue.notes, *check_catalogue(catalogue)]
+    catalogue.notes += check_catalogue(catalogue)
+    return catalogue
+
+
+def _view(catalogue: Catalogue, split: str, directional: bool | None) -> VideoIndex:
+    """One split of a data set."""
+    notes = list(catalogue.notes)
     entries = _choose(catalogue, split, notes)
     _check_split(catalogue, entries, split)
     notes += _missing(entries, catalogue)
@@ -89,25 +125,30 @@ def _choose(catalogue: Catalogue, split: str, notes: list[str]) -> list[Entry]:
             for entry in entries:
                 seen.setdefault(entry.path, entry)
         return list(seen.values())
+    if _undivided(catalogue) and split != "test":
+        return _divided(catalogue, split, notes)
     if split in parts:
         return parts[split]
     if split == "val" and "test" in parts:
         notes.append("there is no validation part: the test part stands for it")
         return parts["test"]
-    whole = UNPARTED if UNPARTED in parts else "train"
-    if split == "test" or (whole == "train" and set(parts) != {"train"}):
-        there = [part or "one list without parts" for part in parts]
-        raise InputError(
-            f"{catalogue.root} has no {split} part",
-            f"it has: {', '.join(there)}",
-            f"choose another: --split {'val' if split == 'test' else 'all'}",
-        )
-    return _divided(catalogue, whole, split, notes)
+    there = ", ".join(part or "one list without parts" for part in parts)
+    raise InputError(
+        f"{catalogue.root} has no {split} part",
+        f"it has: {there}",
+        f"choose another: --split {'val' if split == 'test' else 'all'}",
+    )
 
 
-def _divided(catalogue: Catalogue, whole: str, split: str, notes: list[str]) -> list[Entry]:
+def _undivided(catalogue: Catalogue) -> bool:
+    """Whether the data set does not say which videos validate."""
+    return UNPARTED in catalogue.parts or set(catalogue.parts) == {"train"}
+
+
+def _divided(catalogue: Catalogue, split: str, notes: list[str]) -> list[Entry]:
     """Training or validation entries of a data set that does not say which is which."""
-    training, validation = divide(catalogue.parts[whole], catalogue.root)
+    (whole,) = catalogue.parts.values()
+    training, validation = divide(whole, catalogue.root)
     notes.append(
         f"no validation part: {HOLD_OUT:.0%} of each class, chosen by a hash of the file names, are set "
         f"aside for validation ({len(training)} videos to train, {len(validation)} to validate)"

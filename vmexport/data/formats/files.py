@@ -59,7 +59,7 @@ def video_folder(names: Sequence[str], bases: Iterable[Path], listing: Listing, 
 
     Args:
         names: the names, as listed.
-        bases: where to look: each of these folders, then the folders in them.
+        bases: where to look: in each of these folders and the folders in it, the first that has any wins.
         listing: what exists.
         videos: the user's own answer, which is then only checked.
 
@@ -67,20 +67,24 @@ def video_folder(names: Sequence[str], bases: Iterable[Path], listing: Listing, 
         InputError: no name of a sample of the list is found anywhere.
     """
     probes = [Path(name) for name in names[:: max(1, len(names) // PROBES)]]
-    tried = [videos] if videos else _with_folders(bases)
-    found = [sum(listing.find(folder / probe) is not None for probe in probes) for folder in tried]
-    if not found or max(found) == 0:
-        where = ", ".join(str(folder) for folder in tried[:6]) + (", ..." if len(tried) > 6 else "")
-        raise InputError(
-            f"none of the listed videos is there: {names[0]} and {len(names) - 1} more",
-            f"looked in {where}",
-            "name the folder that the list's paths start from: --videos DIR",
-        )
-    return tried[found.index(max(found))]
+    tried: list[Path] = []
+    for base in [videos] if videos else dict.fromkeys(bases):
+        folders = [base] if videos else _with_folders(base)
+        found = [sum(listing.find(folder / probe) is not None for probe in probes) for folder in folders]
+        if max(found) > 0:
+            return folders[found.index(max(found))]
+        tried += folders
+    where = ", ".join(str(folder) for folder in tried[:6]) + (", ..." if len(tried) > 6 else "")
+    raise InputError(
+        f"none of the listed videos is there: {names[0]} and {len(names) - 1} more",
+        f"looked in {where}",
+        "name the folder that the list's paths start from: --videos DIR",
+    )
 
 
-def _with_folders(bases: Iterable[Path]) -> list[Path]:
-    """The folders themselves, then the folders in them, each once."""
-    own = list(dict.fromkeys(bases))
-    inner = [entry for base in own for entry in sorted_listing(base) if entry.is_dir()]
-    return list(dict.fromkeys([*own, *inner]))
+def _with_folders(base: Path) -> list[Path]:
+    """A folder, then the folders in it."""
+    try:
+        return [base, *(entry for entry in sorted_listing(base) if entry.is_dir())]
+    except InputError:  # a folder above the data set may be closed to us
+        return [base]
