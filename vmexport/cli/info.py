@@ -13,7 +13,7 @@ from vmexport.errors import UsageError
 
 if TYPE_CHECKING:
     from vmexport.config import ModelInfo
-    from vmexport.model.flops import Cost
+    from vmexport.config.flops import Cost
 
 CONVENTIONS = {
     "tokens": "tokens of one clip, class token included",
@@ -39,7 +39,7 @@ def info(
 ) -> None:
     """Show sizes and costs of a preset, a checkpoint, an ONNX file or an engine, and where an engine runs."""
     from vmexport.cli.engine_facts import engine_document, engine_facts, engine_of
-    from vmexport.model.flops import count
+    from vmexport.config.flops import count
 
     settings = options.given(frames=frames, size=size, num_classes=classes)
     loading = options.given(interpolate_time=interpolate_time, trust_pickle=trust_pickle)
