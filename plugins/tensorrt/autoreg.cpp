@@ -14,7 +14,10 @@ struct Registration {
   vmexport::trt::Message problem;
 
   Registration() noexcept {
-    if (registered()) return;
+    if (registered()) {
+      problem = {};  // what was tried first may have failed
+      return;
+    }
     std::fprintf(stderr, "vmexport: the TensorRT plugins are not registered\nwhy: %s\n", problem.text);
   }
 
