@@ -6,8 +6,6 @@
 namespace vmexport {
 namespace {
 
-constexpr int64_t kMaxElements = int64_t{1} << 48;  // beyond any memory, far inside 64 bits in every product
-
 struct Checker {
   char* message;
   vmexport_status status = VMEXPORT_OK;
@@ -81,7 +79,7 @@ struct Checker {
 
 }  // namespace
 
-vmexport_status validate(const vmexport_scan_params& p, char* message) noexcept {
+vmexport_status validate_sizes(const vmexport_scan_params& p, char* message) noexcept {
   Checker check{message};
   check.header(p);
   check.range("states (N)", p.states, 1, VMEXPORT_MAX_STATES);
@@ -89,6 +87,11 @@ vmexport_status validate(const vmexport_scan_params& p, char* message) noexcept 
   if (check.status == VMEXPORT_OK) {
     check.sizes(p.order.directions, p.batch, p.length, p.channels > 2 * p.states ? p.channels : 2 * p.states);
   }
+  return check.status;
+}
+
+vmexport_status validate(const vmexport_scan_params& p, char* message) noexcept {
+  Checker check{message, validate_sizes(p, message)};
   if (check.status != VMEXPORT_OK) return check.status;
   const bool empty = p.batch == 0 || p.length == 0;
   check.pointer(p.u, "u", empty);
@@ -104,12 +107,17 @@ vmexport_status validate(const vmexport_scan_params& p, char* message) noexcept 
   return check.status;
 }
 
-vmexport_status validate(const vmexport_conv_params& p, char* message) noexcept {
+vmexport_status validate_sizes(const vmexport_conv_params& p, char* message) noexcept {
   Checker check{message};
   check.header(p);
   check.range("taps (K)", p.taps, 1, VMEXPORT_MAX_TAPS);
   if (check.status == VMEXPORT_OK) check.order(p.order, p.length);
   if (check.status == VMEXPORT_OK) check.sizes(p.order.directions, p.batch, p.length, p.channels);
+  return check.status;
+}
+
+vmexport_status validate(const vmexport_conv_params& p, char* message) noexcept {
+  Checker check{message, validate_sizes(p, message)};
   if (check.status != VMEXPORT_OK) return check.status;
   const bool empty = p.batch == 0 || p.length == 0;
   check.pointer(p.x, "x", empty);
