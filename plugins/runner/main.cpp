@@ -43,7 +43,8 @@ int run_program(const std::vector<std::string>& words) {
              (VMEXPORT_RUNNER_HAS_PARSER ? "" : ", engines only (built without NvOnnxParser.h)") + "\n";
       break;
     case vmexport::runner::Action::kRun: {
-      const vmexport::runner::Report report = run(options);
+      const auto notify = [](const std::string& note) { std::fprintf(stderr, "%s\n", note.c_str()); };
+      const vmexport::runner::Report report = run(options, notify);
       text = options.json ? report_json(report) : report_text(report);
       break;
     }

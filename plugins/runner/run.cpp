@@ -1,7 +1,6 @@
 #include "run.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <random>
 
 #include "builder.h"
@@ -75,21 +74,19 @@ uint64_t workspace(const Options& options, bool has_device) {
   return std::min(kMostWorkspace, free / 4);
 }
 
-void build(const Libraries& libraries, Log& log, const Options& options, bool has_device, Inputs* inputs,
-           Report* report) {
-  std::fprintf(stderr, "building an engine from %s, which may take minutes\n", options.model.c_str());
+void build(const Libraries& libraries, Log& log, const Options& options, bool has_device, const Notify& notify,
+           Inputs* inputs, Report* report) {
+  notify("building an engine from " + options.model + ", which may take minutes");
   BuiltEngine built =
       build_engine(libraries, log, options, inputs->model, inputs->facts, workspace(options, has_device));
-  if (built.bodies_dropped)
-    std::fprintf(stderr, "note: the plugin serves the operators, their function bodies were left out\n");
+  if (built.bodies_dropped) notify("the plugin serves the operators, their function bodies were left out");
   report->build_seconds = built.seconds;
   report->profile = built.profile;
   inputs->model = std::move(built.bytes);
   if (options.save_engine.empty()) return;
   write_file(options.save_engine, inputs->model);
   if (remove_sidecar(options.save_engine))
-    std::fprintf(stderr, "note: %s described the engine that was replaced, and was removed\n",
-                 sidecar_path(options.save_engine).c_str());
+    notify(sidecar_path(options.save_engine) + " described the engine that was replaced, and was removed");
   report->saved_engine = options.save_engine;
 }
 
@@ -159,7 +156,7 @@ void execute(const Libraries& libraries, Log& log, const Options& options, Input
 
 }  // namespace
 
-Report run(const Options& options) {
+Report run(const Options& options, const Notify& notify) {
   Inputs inputs = read_inputs(options);
   Report report;
   report.model = options.model;
@@ -177,7 +174,7 @@ Report run(const Options& options) {
       {options.rtx, version_text(libraries.version()), capability_of(device), device.name, !options.plugin.empty()},
       options.model);
   if (!options.plugin.empty()) libraries.load_plugins(options.plugin, log);
-  if (options.is_onnx) build(libraries, log, options, has_device, &inputs, &report);
+  if (options.is_onnx) build(libraries, log, options, has_device, notify, &inputs, &report);
   report.engine_bytes = inputs.model.size();
   if (!options.build_only()) execute(libraries, log, options, &inputs, &report);
   report.warnings = log.warnings();

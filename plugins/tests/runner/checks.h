@@ -9,7 +9,6 @@
 
 namespace checks {
 
-int failures();
 void expect(bool holds, const std::string& what);
 
 // `call` throws an Error of this status whose text holds `words`.
@@ -18,6 +17,9 @@ void refused(vmexport::runner::Exit status, const std::string& words, const std:
 
 // `call` returns or throws an Error; anything else is a failure (and a sanitizer ends the program).
 void survives(const std::string& what, const std::function<void()>& call);
+
+// Prints the outcome; the exit status of the program.
+int finish();
 
 // An empty folder of this run, removed at the end.
 std::string folder();

@@ -1,56 +1,5 @@
 // The parts of vmexport-run that need no TensorRT.
-#include <stdlib.h>
-
-#include <cstdio>
-#include <filesystem>
-
 #include "checks.h"
-
-namespace checks {
-namespace {
-
-int failed = 0;
-
-}  // namespace
-
-int failures() { return failed; }
-
-void expect(bool holds, const std::string& what) {
-  if (holds) return;
-  if (++failed <= 20) std::printf("FAILED %s\n", what.c_str());
-}
-
-void refused(vmexport::runner::Exit status, const std::string& words, const std::string& what,
-             const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const vmexport::runner::Error& error) {
-    const std::string text = error.what();
-    expect(error.status() == status && text.find(words) != std::string::npos,
-           what + ": status " + std::to_string(static_cast<int>(error.status())) + ", " + text);
-    return;
-  }
-  expect(false, what + ": was taken");
-}
-
-void survives(const std::string& what, const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const vmexport::runner::Error&) {
-  } catch (const std::exception& error) {
-    expect(false, what + ": " + error.what());
-  }
-}
-
-std::string folder() {
-  static const std::string path = [] {
-    std::string pattern = (std::filesystem::temp_directory_path() / "vmexport-runner-XXXXXX").string();
-    return std::string(mkdtemp(pattern.data()));
-  }();
-  return path;
-}
-
-}  // namespace checks
 
 int main() {
   checks::test_npy();
@@ -60,7 +9,5 @@ int main() {
   checks::test_comparison();
   checks::test_files();
   checks::test_sidecar();
-  std::filesystem::remove_all(checks::folder());
-  std::printf(checks::failures() == 0 ? "all runner tests passed\n" : "%d failures\n", checks::failures());
-  return checks::failures() != 0;
+  return checks::finish();
 }
