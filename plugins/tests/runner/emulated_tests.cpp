@@ -10,8 +10,8 @@
 #include "../../runner/run.h"
 #include "../../runner/sidecar.h"
 #include "../../runner/trt_version.h"
+#include "../fake_tensorrt/control.h"
 #include "checks.h"
-#include "fake/control.h"
 
 namespace checks {
 namespace {

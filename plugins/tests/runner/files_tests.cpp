@@ -1,5 +1,7 @@
 // Files: atomic writing, refusals, trust.
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,6 +47,22 @@ void test_writing() {
   // What a signal handler does in the middle of a write is its whole effect: nothing is in progress here.
   vmexport::runner::remove_unfinished();
   expect(entries(place) == 1, "finished files stay");
+}
+
+// As on a full disk: the write fails in the middle.
+void test_failed_write() {
+  const std::string place = folder() + "/full", file = place + "/out.npy";
+  std::filesystem::create_directory(place);
+  write_file(file, "old");
+  rlimit before;
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small = {1000, before.rlim_max};
+  ::signal(SIGXFSZ, SIG_IGN);
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  refused(Exit::kBuildFailed, "could not write " + file, "too large",
+          [&] { write_file(file, std::string(5000, 'x')); });
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  expect(entries(place) == 1 && read_file(file, 100) == "old", "a failed write leaves the old file and nothing else");
 }
 
 void test_reading() {
@@ -94,6 +112,7 @@ void test_trust() {
 
 void test_files() {
   test_writing();
+  test_failed_write();
   test_reading();
   test_trust();
   expect(vmexport::runner::folder_of("a") == "." && vmexport::runner::folder_of("/a") == "/", "folders");

@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "../../../scan/half.h"
+#include "../../scan/half.h"
 #include "inference.h"
 
 namespace fake {

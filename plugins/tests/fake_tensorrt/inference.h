@@ -1,7 +1,7 @@
 // A TensorRT whose engines are texts: the objects behind IBuilder, IRuntime and the rest, as far as vmexport-run uses
 // them.
-#ifndef VMEXPORT_TESTS_RUNNER_FAKE_INFERENCE_H
-#define VMEXPORT_TESTS_RUNNER_FAKE_INFERENCE_H
+#ifndef VMEXPORT_TESTS_FAKE_TENSORRT_INFERENCE_H
+#define VMEXPORT_TESTS_FAKE_TENSORRT_INFERENCE_H
 
 #include <NvInfer.h>
 
@@ -52,4 +52,4 @@ nvinfer1::IBuilder* create_builder(nvinfer1::ILogger* logger);
 
 }  // namespace fake
 
-#endif  // VMEXPORT_TESTS_RUNNER_FAKE_INFERENCE_H
+#endif  // VMEXPORT_TESTS_FAKE_TENSORRT_INFERENCE_H

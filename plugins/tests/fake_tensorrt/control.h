@@ -1,6 +1,6 @@
 // What the tests tell the fake CUDA runtime and the fake TensorRT, which share it.
-#ifndef VMEXPORT_TESTS_RUNNER_FAKE_CONTROL_H
-#define VMEXPORT_TESTS_RUNNER_FAKE_CONTROL_H
+#ifndef VMEXPORT_TESTS_FAKE_TENSORRT_CONTROL_H
+#define VMEXPORT_TESTS_FAKE_TENSORRT_CONTROL_H
 
 #include <cuda_runtime_api.h>
 #include <stdint.h>
@@ -65,4 +65,4 @@ VMEXPORT_FAKE void enqueue(cudaStream_t stream, std::function<void()> work);
 
 }  // namespace fake
 
-#endif  // VMEXPORT_TESTS_RUNNER_FAKE_CONTROL_H
+#endif  // VMEXPORT_TESTS_FAKE_TENSORRT_CONTROL_H
