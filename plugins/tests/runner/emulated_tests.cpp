@@ -1,104 +1,16 @@
 // Whole runs of vmexport-run on a fake TensorRT and a fake CUDA runtime: what it asks of them, in which order, what it
 // makes of every failure, and that it gives everything back. The fakes run work only when it is waited for.
-#include <math.h>
-
-#include <cstdio>
-#include <filesystem>
-#include <stdexcept>
-
 #include "../../runner/files.h"
-#include "../../runner/run.h"
 #include "../../runner/sidecar.h"
 #include "../../runner/trt_version.h"
-#include "../fake_tensorrt/control.h"
 #include "checks.h"
+#include "world.h"
 
 namespace checks {
 namespace {
 
-using vmexport::runner::Array;
 using vmexport::runner::Exit;
 using vmexport::runner::format_npy;
-using vmexport::runner::Options;
-using vmexport::runner::Report;
-using Words = std::vector<std::string>;
-
-constexpr int64_t kElements = 3 * 2 * 4 * 4, kClasses = 7;
-const std::string kDynamic = "fake engine -1 1 2 4 0 0 1 1\n";
-
-std::string path(const std::string& name) { return folder() + "/" + name; }
-
-std::string write(const std::string& name, const std::string& bytes) {
-  vmexport::runner::write_file(path(name), bytes);
-  return path(name);
-}
-
-Array clips(int64_t batch) {
-  Array array{{batch, 3, 2, 4, 4}, {}};
-  for (int64_t i = 0; i < batch * kElements; ++i) array.data.push_back(static_cast<float>((i * 37 % 101) - 50) / 64);
-  return array;
-}
-
-// What the fake engine computes, written once more.
-Array logits(const Array& of) {
-  Array array{{of.shape[0], kClasses}, {}};
-  for (int64_t clip = 0; clip < of.shape[0]; ++clip) {
-    for (int64_t c = 0; c < kClasses; ++c) {
-      double sum = 0;
-      for (int64_t i = 0; i < kElements; ++i)
-        sum += of.data[static_cast<size_t>(clip * kElements + i)] *
-               sin(static_cast<double>(c + 1) + 0.1 * static_cast<double>(i));
-      array.data.push_back(static_cast<float>(sum));
-    }
-  }
-  return array;
-}
-
-std::string clip_file(int64_t batch) { return write("clip.npy", format_npy(clips(batch))); }
-std::string expected_file(int64_t batch) { return write("expected.npy", format_npy(logits(clips(batch)))); }
-
-// An ONNX file of one node, with its function body where wanted.
-std::string onnx_file(bool body) {
-  const std::string node = std::string("\x0a\x19\x22\x0dSelectiveScan\x3a\x08vmexport", 27);
-  std::string model = std::string("\x3a\x1b", 2) + node;
-  if (body) model += std::string("\xca\x01\x19\x0a\x0dSelectiveScan\x52\x08vmexport", 28);
-  return write("model.onnx", model);
-}
-
-std::string notes;  // of the last run
-
-Report run_words(Words words) {
-  words.insert(words.end(), {"--lib-dir", VMEXPORT_FAKE_FOLDER});
-  return run(vmexport::runner::parse_options(words), [](const std::string& note) { notes += note + "\n"; });
-}
-
-// A run in a world of its own, after which nothing may be alive.
-Report in(const fake::Scenario& scenario, const Words& words) {
-  fake::reset();
-  notes.clear();
-  fake::scenario() = scenario;
-  const auto check_alive = [] {
-    std::string names;
-    for (const std::string& name : fake::alive()) names += name + " ";
-    expect(names.empty(), "left alive: " + names);
-  };
-  try {
-    const Report report = run_words(words);
-    check_alive();
-    return report;
-  } catch (...) {
-    check_alive();
-    throw;
-  }
-}
-
-fake::Scenario failing(const std::string& function, int at = 0, cudaError_t status = cudaErrorLaunchFailure) {
-  fake::Scenario scenario;
-  scenario.fails = function;
-  scenario.fails_at = at;
-  scenario.status = status;
-  return scenario;
-}
 
 void test_running() {
   const std::string engine = write("model.engine", kDynamic);
@@ -230,81 +142,6 @@ void test_no_gpu() {
   refused(Exit::kEnvironment, "no GPU", "no driver",
           [&] { in(failing("cudaGetDeviceCount", 0, cudaErrorInsufficientDriver), {engine, clip}); });
   refused(Exit::kEnvironment, "shows 1", "device 3", [&] { in({}, {engine, clip, "--device", "3"}); });
-}
-
-void test_building() {
-  const std::string engine = path("built.engine");
-  const Report report = in({}, {onnx_file(true), "-e", engine, "--batch", "1:2:4"});
-  expect(report.build_seconds && report.batch == 0 && vmexport::runner::read_file(engine, 1000) == kDynamic, "built");
-  expect(fake::record().workspace == uint64_t{256} << 20, "a quarter of the free memory");
-  expect(fake::record().builder_flags == 0, "no flag");
-  const uint32_t flags = NV_TENSORRT_MAJOR >= 11 ? 0 : NV_TENSORRT_MAJOR >= 10 ? 2 : 1;
-  expect(fake::record().network_flags == flags, "explicit batch, strong types");
-  in({}, {onnx_file(true), "-e", engine, "--workspace", "1G"});
-  expect(fake::record().workspace == uint64_t{1} << 30, "as asked");
-  const Report ran = in({}, {onnx_file(true), clip_file(3), "--expect", expected_file(3), "--batch", "1:2:4"});
-  expect(ran.agreement && ran.batch == 3, "built and run");
-  fake::Scenario fixed;
-  fixed.batch = 2;
-  expect(in(fixed, {onnx_file(true), clip_file(2)}).profile.max == 2, "a fixed batch");
-  refused(Exit::kUsage, "vmexport onnx --batch 1:2:4", "fixed",
-          [&] { in(fixed, {onnx_file(true), "-e", engine, "--batch", "1:2:4"}); });
-  const std::string half = onnx_file(true);
-  if (vmexport::runner::kStronglyTyped) {
-    refused(Exit::kUsage, "vmexport onnx MODEL --fp16", "fp16", [&] { in({}, {half, "-e", engine, "--fp16"}); });
-  } else {
-    in({}, {half, "-e", engine, "--fp16"});
-    expect(fake::record().builder_flags == 1, "half precision where the builder decides");
-  }
-  fake::Scenario two_inputs;
-  two_inputs.inputs = 2;
-  refused(Exit::kBadInput, "got 2 and 1", "inputs", [&] { in(two_inputs, {half, "-e", engine}); });
-}
-
-void test_failed_builds() {
-  const std::string engine = write("kept.engine", "the old engine"), model = onnx_file(true);
-  const Words words = {model, "-e", engine};
-  const auto refuse = [&](Exit status, const char* function, const std::string& reason) {
-    refused(status, reason, function, [&] { in(failing(function), words); });
-  };
-  refuse(Exit::kBadInput, "parse", "node 17");
-  refuse(Exit::kBadInput, "parse", "it failed");
-  refuse(Exit::kBuildFailed, "buildSerializedNetwork", "it failed");
-  refuse(Exit::kBuildFailed, "createNetwork", "it failed");
-  refuse(Exit::kBuildFailed, "setDimensions", "batches");
-  refuse(Exit::kEnvironment, "createInferBuilder", "it failed");
-  expect(vmexport::runner::read_file(engine, 100) == "the old engine", "a failed build changes nothing");
-  write("kept.engine.json", "{}");
-  in({}, words);
-  expect(vmexport::runner::read_file(engine, 100) != "the old engine", "a good one replaces it");
-  expect(!std::filesystem::exists(engine + ".json"), "and what described it");
-  expect(notes.find("kept.engine.json") != std::string::npos, "which is said");
-  refused(Exit::kBadInput, "carries no function body", "no body", [&] { in({}, {onnx_file(false), "-e", engine}); });
-}
-
-void test_plugins() {
-  const std::string engine = path("built.engine");
-  const auto library = [](const std::string& kind) {
-    return std::string(VMEXPORT_FAKE_FOLDER) + "/libfake_" + kind + ".so";
-  };
-  refused(Exit::kEnvironment, "registers no plugin SelectiveScan", "other",
-          [&] { in({}, {onnx_file(true), "-e", engine, "--plugin", library("other")}); });
-  refused(Exit::kEnvironment, "could not load", "no library",
-          [&] { in({}, {onnx_file(true), "-e", engine, "--plugin", onnx_file(true)}); });
-  refused(Exit::kBadInput, "No such file", "missing",
-          [&] { in({}, {onnx_file(true), "-e", engine, "--plugin", path("none.so")}); });
-#if VMEXPORT_TRT_AT_LEAST(8, 6)
-  for (const bool body : {true, false}) {
-    in({}, {onnx_file(body), "-e", engine, "--plugin", library("lists")});
-    expect(fake::record().model.size() == 29, "function bodies are left out where the plugin serves");
-    expect((notes.find("left out") != std::string::npos) == body, "which is said");
-  }
-  refused(Exit::kEnvironment, "does not take the plugins", "refused",
-          [&] { in(failing("loadLibrary"), {onnx_file(true), "-e", engine, "--plugin", library("lists")}); });
-#endif
-  in({}, {onnx_file(false), "-e", engine, "--plugin", library("registers")});
-  in({}, {onnx_file(true), "-e", engine});
-  expect(fake::record().model.size() == 29 + 28, "and kept where there is none");
 }
 
 }  // namespace
