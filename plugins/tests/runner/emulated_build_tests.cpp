@@ -39,6 +39,17 @@ void test_building() {
   refused(Exit::kBadInput, "got 2 and 1", "inputs", [&] { in(two_inputs, {half, "-e", engine}); });
 }
 
+void test_build_memory() {
+  fake::Scenario scenario = failing("buildSerializedNetwork");
+  scenario.says = "Requested amount of GPU memory could not be allocated: OutOfMemory";
+  refused(Exit::kOutOfMemory, "--workspace", "build",
+          [&] { in(scenario, {onnx_file(true), "-e", path("new.engine")}); });
+  scenario = {};
+  scenario.memory = uint64_t{100} << 20;
+  refused(Exit::kOutOfMemory, "got 100 MiB", "too little", [&] { in(scenario, {onnx_file(true), clip_file(2)}); });
+  in(scenario, {onnx_file(true), clip_file(1), "--workspace", "64M"});
+}
+
 void test_failed_builds() {
   const std::string engine = write("kept.engine", "the old engine"), model = onnx_file(true);
   const Words words = {model, "-e", engine};

@@ -124,14 +124,6 @@ void test_memory() {
   fake::Scenario scenario = failing("deserialize");
   scenario.says = "[defaultAllocator.cpp] Cuda error 2: out of memory";
   refused(Exit::kOutOfMemory, "Cuda error 2", "engine", [&] { in(scenario, {engine, clip}); });
-  scenario = failing("buildSerializedNetwork");
-  scenario.says = "Requested amount of GPU memory could not be allocated: OutOfMemory";
-  refused(Exit::kOutOfMemory, "--workspace", "build",
-          [&] { in(scenario, {onnx_file(true), "-e", path("new.engine")}); });
-  scenario = {};
-  scenario.memory = uint64_t{100} << 20;
-  refused(Exit::kOutOfMemory, "got 100 MiB", "too little", [&] { in(scenario, {onnx_file(true), clip}); });
-  in(scenario, {onnx_file(true), clip_file(1), "--workspace", "64M"});
 }
 
 void test_no_gpu() {
@@ -157,6 +149,7 @@ int main() {
   checks::test_no_gpu();
 #if VMEXPORT_RUNNER_HAS_PARSER
   checks::test_building();
+  checks::test_build_memory();
   checks::test_failed_builds();
   checks::test_plugins();
 #endif

@@ -41,6 +41,7 @@ fake::Scenario failing(const std::string& function, int at = 0, cudaError_t stat
 
 // Tests of emulated_build_tests.cpp.
 void test_building();
+void test_build_memory();
 void test_failed_builds();
 void test_plugins();
 
