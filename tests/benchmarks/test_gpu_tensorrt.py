@@ -32,9 +32,8 @@ class Stand:
         runner = self.folder / "vmexport-run"
         (self.folder / "out").write_text(output)
         (self.folder / "err").write_text(error)
-        runner.write_text(
-            f'#!/bin/sh\necho "$@" >{self.words}\ncat {self.folder}/out\ncat {self.folder}/err >&2\nexit {status}\n'
-        )
+        shown = (f'echo "$@" >{self.words}', f"cat {self.folder}/out", f"cat {self.folder}/err >&2")
+        runner.write_text("\n".join(["#!/bin/sh", *shown, f"exit {status}"]))
         runner.chmod(0o755)
         return Tools(runner, self.folder / "libvmexport_trt_autoreg.so", "/opt/tensorrt/lib")
 

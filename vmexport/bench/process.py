@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vmexport.bench.environment import python_environment
+from vmexport.config.processes import python_environment
 from vmexport.errors import BuildError, EnvironmentProblem, ExitCode, InputError, OutOfMemory, VmexportError
 from vmexport.runtime.runner import Array
 

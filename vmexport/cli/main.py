@@ -9,7 +9,21 @@ import typer
 from typer.core import TyperGroup
 
 from vmexport import __version__
-from vmexport.cli import bench, check, convert, doctor, info, models, onnx, plugin, predict, render
+from vmexport.cli import (
+    bench,
+    check,
+    convert,
+    data,
+    delta,
+    doctor,
+    eval,
+    info,
+    models,
+    onnx,
+    plugin,
+    predict,
+    render,
+)
 from vmexport.errors import ExitCode, OutOfMemory, VmexportError
 
 EXPORTER_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
@@ -109,8 +123,11 @@ for _name, _command in (
     ("check", check.check),
     ("bench", bench.bench),
     ("predict", predict.predict_command),
+    ("eval", eval.eval_command),
+    ("delta", delta.delta),
 ):
     app.command(_name)(_command)
+app.add_typer(data.app, name="data")
 app.add_typer(plugin.app, name="plugin")
 
 

@@ -123,14 +123,27 @@ class FrozenMixer(nn.Module):
         for name in ("D", "dt_bias", "conv_weight", "conv_bias"):
             self.register_buffer(name, getattr(source, name).detach().float().clone())
 
-    def scan(self, hidden: Tensor) -> Tensor:
-        """Everything before the projection out: float32 `(B, L, d)` to the gated sum `(B, L, D)`."""
+    def operands(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What the scan reads of float32 `(B, L, d)`.
+
+        Returns:
+            u; delta before bias and softplus `(S, B, L, D)` each; BC `(S, B, L, 2N)`; z `(B, L, D)`.
+        """
         hidden = hidden.to(self.x_weight.dtype)
         x, z = torch.matmul(hidden, self.x_weight), torch.matmul(hidden, self.z_weight)  # (B, L, D) each
         u = causal_conv1d(x, self.conv_weight, self.conv_bias, **self.order)  # (S, B, L, D)
         mixed = torch.matmul(u, self.x_proj)  # (S, B, L, R + 2N)
         low_rank, bc = torch.split(mixed, self.widths, dim=-1)  # (S, B, L, R), (S, B, L, 2N)
-        delta = torch.matmul(low_rank, self.dt_proj)  # (S, B, L, D)
+        return u, torch.matmul(low_rank, self.dt_proj), bc, z
+
+    def step_sizes(self, hidden: Tensor) -> Tensor:
+        """Delta itself, after bias and softplus: float32 `(B, L, d)` to float32 `(S, B, L, D)`."""
+        delta = self.operands(hidden)[1].float()
+        return nn.functional.softplus(delta + self.dt_bias[:, None, None])
+
+    def scan(self, hidden: Tensor) -> Tensor:
+        """Everything before the projection out: float32 `(B, L, d)` to the gated sum `(B, L, D)`."""
+        u, delta, bc, z = self.operands(hidden)
         gated: Tensor = directional_selective_scan(
             u, delta, self.A, bc, self.D, self.dt_bias, z, **self.order, scale=self.scale
         )
