@@ -88,4 +88,4 @@ $(VENV)/.ready: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf build demo "$(VENV)" vmexport/_native/*.so vmexport/_models
+	rm -rf build demo "$(VENV)" vmexport/_native/*.so vmexport/_native/vmexport-run vmexport/_models
