@@ -272,3 +272,20 @@ def new_context(trt: TensorRT, engine: Any, address: int, size: int, cuda_graph:
     else:
         context.device_memory = address
     return context
+
+
+def parser_error(error: Any, nodes: Sequence[str]) -> str:
+    """What an ONNX parser complains about, with the node it means.
+
+    Args:
+        error: an `IParserError`.
+        nodes: names of the graph's nodes; 8.6 tells only the position.
+    """
+    if hasattr(error, "node_name"):  # 10.0 on
+        name, operator = error.node_name(), error.node_operator()
+    else:
+        position, operator = int(error.node()), ""
+        name = nodes[position] if 0 <= position < len(nodes) else ""
+    kind = f" ({operator})" if operator else ""
+    where = f"node {name or 'without a name'}{kind}: " if name or operator else ""
+    return where + " ".join(str(error.desc()).split())
