@@ -68,6 +68,12 @@ def _show(report: BenchmarkReport) -> None:
         ),
     )
     for result in report.results:
+        if result.device is not None:
+            render.text(
+                f"{result.description}: on the GPU alone {_ms(result.device.median_ms)} ms, "
+                f"p90 {_ms(result.device.p90_ms)}, p99 {_ms(result.device.p99_ms)}; "
+                f"{render.mebibytes(result.device_memory_bytes)} of its memory"
+            )
         if result.reason:
             render.text(f"{result.description}: {result.status}: {result.reason}")
 
@@ -79,12 +85,17 @@ def _row(result: BackendResult) -> tuple[str, ...]:
     latency = result.latency
     return (
         result.description,
-        f"{latency.median_ms:.1f}",
-        f"{latency.p90_ms:.1f}",
-        f"{latency.p99_ms:.1f}",
+        _ms(latency.median_ms),
+        _ms(latency.p90_ms),
+        _ms(latency.p99_ms),
         f"{result.clips_per_s:.2f}",
         f"{result.gmacs_per_s:.1f}",
         render.mebibytes(result.peak_memory_bytes),
         f"{result.agreement.max_abs:.1e}" if result.agreement else "reference",
         str(latency.runs),
     )
+
+
+def _ms(value: float) -> str:
+    """Milliseconds with as many digits as mean something."""
+    return f"{value:.1f}" if value >= 10 else f"{value:.3f}"

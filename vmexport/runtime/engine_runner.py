@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 from vmexport.config import ModelInfo
-from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory
+from vmexport.errors import EnvironmentProblem, OutOfMemory, UsageError
 from vmexport.ops.trust import require_trusted_engine
 from vmexport.runtime.onnx_runner import check_readable, refuse_failed
 from vmexport.runtime.runner import Array, Runner
@@ -17,7 +18,7 @@ from vmexport.runtime.tensorrt.library import TensorRT, find_tensorrt
 from vmexport.runtime.tensorrt.memory import Resources
 from vmexport.runtime.tensorrt.plugin import ensure_plugin
 from vmexport.runtime.tensorrt.session import EngineSession
-from vmexport.runtime.tensorrt.sidecar import EngineInfo, check_digest, read_sidecar, sidecar_path
+from vmexport.runtime.tensorrt.sidecar import WRITE_ENGINE, EngineInfo, read_engine, sidecar_path
 
 REBUILD_COMMAND = "vmexport trt MODEL"
 
@@ -79,7 +80,19 @@ class EngineRunner(Runner):
             return 0
         return max(0, self._free_before - self._resources.cuda.memory()[0])
 
+    def device_seconds(self, calls: int) -> list[float]:
+        """Run again on the clips of the last call, without copies: seconds from launch to the GPU's end.
+
+        Raises:
+            UsageError: nothing was run yet, or the runner is not open.
+        """
+        if self._session is None or not self._session.batch:
+            raise UsageError(f"{self.source} has run nothing that could be timed", "", "run some clips first")
+        return [self._session.rerun() for _ in range(calls)]
+
     def _open(self) -> ModelInfo:
+        check_readable(self.path, WRITE_ENGINE)
+        require_trusted_engine(self.path, sidecar_path(self.path))
         info, content = read_engine(self.path)
         if not self._allow_failed:
             refuse_failed(info.model, self.source, f"build it again: {REBUILD_COMMAND} -o {self.source}")
@@ -90,15 +103,16 @@ class EngineRunner(Runner):
         check_gpu(info, gpu, self.source)
         needs_plugin = info.plugin is not None and not info.plugin.embedded
         if needs_plugin:
-            ensure_plugin(trt, self.source)
+            ensure_plugin(trt, self.source, gpu.compute_capability)
         self._remarks = remarks(info, gpu)
         how = "function body" if info.plugin is None else "plugin"
         self._backend = f"{trt.name} on {gpu.name}, {how}"
         self._resources = Resources(cuda)
         try:
             self._load(trt, info, content)
-        except BaseException:
+        except BaseException as error:
             self._close()
+            _forget_locals(error)
             raise
         return info.model
 
@@ -126,19 +140,9 @@ class EngineRunner(Runner):
             raise EnvironmentProblem(f"the GPU failed to run {self.source}", error.why, error.fix) from error
 
 
-def read_engine(path: Path) -> tuple[EngineInfo, bytes]:
-    """The sidecar and the bytes of an engine, which belong together and which nobody else could have written.
-
-    Raises:
-        InputError: no such file, no sidecar, or they do not belong together.
-        EnvironmentProblem: another user could have written it.
-    """
-    check_readable(path, "vmexport trt MODEL -o model.engine")
-    info = read_sidecar(path)
-    require_trusted_engine(path, sidecar_path(path))
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}", error.strerror or str(error), f"chmod +r {path}") from error
-    check_digest(path, content, info)
-    return info, content
+def _forget_locals(error: BaseException) -> None:
+    """Drop what the frames of a traceback hold, or an error that somebody keeps would keep the engine too."""
+    chain: BaseException | None = error
+    while chain is not None:
+        traceback.clear_frames(chain.__traceback__)
+        chain = chain.__cause__ or chain.__context__

@@ -80,11 +80,12 @@ def version_tuple(version: str) -> tuple[int, ...]:
 
 
 def _installed(flavour: str) -> bool:
-    """Whether the package can be found, without importing it."""
+    """Whether the package can be found, without importing it; a mere folder of that name has no origin."""
     try:
-        return importlib.util.find_spec(MODULES[flavour]) is not None
+        found = importlib.util.find_spec(MODULES[flavour])
     except (ImportError, ValueError):
         return False
+    return found is not None and found.origin is not None
 
 
 def _load(flavour: str) -> TensorRT:
@@ -100,7 +101,7 @@ def _load(flavour: str) -> TensorRT:
             f"{flavour_name(flavour)} is installed but does not load", why, fix
         ) from error
     numbers = version_tuple(version)
-    if not numbers:  # a folder of that name without the package in it
+    if not numbers:
         raise EnvironmentProblem(f"{name} does not tell its version", f"got {version!r}", fix)
     if numbers < OLDEST[flavour]:
         oldest = ".".join(map(str, OLDEST[flavour]))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME, Array
 from vmexport.runtime.tensorrt.engine import LESS_MEMORY, LoadedEngine
 from vmexport.runtime.tensorrt.logger import complaints, raise_for_memory, reason
 from vmexport.runtime.tensorrt.memory import Resources
+from vmexport.runtime.tensorrt.sidecar import REBUILD
 from vmexport.runtime.tensorrt.versions import activation_bytes, new_context
 
 LOG = logging.getLogger("vmexport.tensorrt")
@@ -45,6 +48,7 @@ class EngineSession:
 
     Attributes:
         graph_problem: why no graphs are used although they were wanted, or empty.
+        batch: of the last call; 0 before it.
 
     Raises:
         OutOfMemory: the GPU's memory does not suffice.
@@ -58,7 +62,8 @@ class EngineSession:
         self._trt, self._cuda, self._source = loaded.trt, resources.cuda, source
         self._loaded: LoadedEngine | None = loaded
         self._context: Any = None
-        self._batch = 0
+        self._context_batch = 0
+        self.batch = 0
         self._captured: OrderedDict[int, _Captured] = OrderedDict()
         self._capture = cuda_graph and not self._trt.features.own_graphs
         self._library_graphs = cuda_graph and self._trt.features.own_graphs
@@ -84,26 +89,35 @@ class EngineSession:
             EnvironmentProblem: a kernel failed on the GPU.
         """
         batch = len(clips)
-        captured = self._graph_for(batch) if self._capture else None
+        launch = self._launcher(batch)
         np.copyto(self._clips[:batch], clips)
         self._cuda.copy_in(self._device_clips, self._clips.ctypes.data, clips.nbytes, self._stream)
-        if captured is not None:
-            self._cuda.launch(captured.graph, self._stream)
-        else:
-            self._launch(batch)
+        launch()
         logits = self._logits[:batch]
         self._cuda.copy_out(logits.ctypes.data, self._device_logits, logits.nbytes, self._stream)
         self._cuda.wait(self._stream)
+        self.batch = batch
         return logits.copy()
 
-    def _launch(self, batch: int) -> None:
-        """Enqueue one call without a graph."""
+    def rerun(self) -> float:
+        """Seconds of the GPU's work on the clips of the last call, from launch to end, without copies."""
+        launch = self._launcher(self.batch)
+        started = time.perf_counter()
+        launch()
+        self._cuda.wait(self._stream)
+        return time.perf_counter() - started
+
+    def _launcher(self, batch: int) -> Callable[[], None]:
+        """What puts one call of a batch on the stream: a graph where there is one."""
+        captured = self._graph_for(batch) if self._capture else None
+        if captured is not None:
+            return lambda: self._cuda.launch(captured.graph, self._stream)
         if self._context is None:
             self._context = self._new_context()
-        if batch != self._batch:
+        if batch != self._context_batch:
             self._set_batch(self._context, batch)
-            self._batch = batch
-        self._enqueue(self._context)
+            self._context_batch = batch
+        return lambda: self._enqueue(self._context)
 
     def _graph_for(self, batch: int) -> _Captured | None:
         """The graph of a batch, captured where it is new; None, for good, where capturing fails."""
@@ -154,16 +168,16 @@ class EngineSession:
             except Exception as error:  # the bindings raise TypeError and RuntimeError where C++ returns null
                 raise_for_memory(heard, f"not enough GPU memory to open {self._source}", LESS_MEMORY)
                 why = reason(heard, str(error))
-                raise BuildError(
-                    f"{self._trt.name} could not make a context for {self._source}", why
-                ) from error
+                what, fix = f"{self._trt.name} could not make a context for {self._source}", REBUILD
+                raise BuildError(what, why, fix.format(path=self._source)) from error
         return context
 
     def _set_batch(self, context: Any, batch: int) -> None:
         """Tell a context the shape of the clips."""
         with complaints(self._trt) as heard:
             if not context.set_input_shape(INPUT_NAME, (batch, *self._clips.shape[1:])):
-                raise BuildError(f"{self._source} does not take batch {batch}", reason(heard))
+                rebuild = REBUILD.format(path=self._source)
+                raise BuildError(f"{self._source} does not take batch {batch}", reason(heard), rebuild)
 
     def _enqueue(self, context: Any) -> None:
         """Put one call of the engine on the stream."""

@@ -17,10 +17,12 @@ from vmexport.config import ModelInfo
 from vmexport.config.metadata import ENGINE_SUFFIXES
 from vmexport.errors import InputError, VmexportError
 from vmexport.files import atomic_write
+from vmexport.runtime.onnx_runner import PARITY_ENTRY, check_readable
 from vmexport.runtime.tensorrt.versions import HARDWARE_LEVELS, NO_COMPATIBILITY, RTX, TENSORRT
 
 FORMAT_VERSION = 1
 LARGEST_SIDECAR_BYTES = 16 << 20
+WRITE_ENGINE = "vmexport trt MODEL -o model.engine"
 REBUILD = "build it again: vmexport trt MODEL -o {path}"
 
 
@@ -70,6 +72,12 @@ class EngineInfo:
     def of(self, engine: bytes | memoryview) -> EngineInfo:
         """The same, for these bytes of an engine."""
         return replace(self, size_bytes=len(engine), sha256=hashlib.sha256(engine).hexdigest())
+
+    @property
+    def parity(self) -> dict[str, Any]:
+        """The parity record; empty where there is none."""
+        record = json.loads(self.model.extra.get(PARITY_ENTRY, "{}"))
+        return record if isinstance(record, dict) else {}
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary that JSON can hold."""
@@ -155,9 +163,26 @@ def read_sidecar(engine: Path | str) -> EngineInfo:
         )
     try:
         return _parse(values)
-    except (KeyError, TypeError, ValueError, VmexportError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, VmexportError) as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else str(error).replace("\n", "; ")
         raise InputError(f"{path} is damaged", why, rebuild) from error
+
+
+def read_engine(path: Path | str) -> tuple[EngineInfo, bytes]:
+    """The sidecar and the bytes of an engine, which belong together; whether to trust them is not asked here.
+
+    Raises:
+        InputError: no such file, no sidecar, one of them is damaged, or they do not belong together.
+    """
+    path = Path(path)
+    check_readable(path, WRITE_ENGINE)
+    info = read_sidecar(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}", error.strerror or str(error), f"chmod +r {path}") from error
+    check_digest(path, content, info)
+    return info, content
 
 
 def check_digest(path: Path | str, engine: bytes, info: EngineInfo) -> None:
@@ -206,7 +231,7 @@ def _parse(values: Mapping[str, Any]) -> EngineInfo:
 
 def _of_type(values: Mapping[str, Any], name: str, kind: type) -> Any:
     """An entry that must have a type."""
-    if not isinstance(values[name], kind):
+    if type(values[name]) is not kind:
         raise TypeError(f"{name} should be {kind.__name__}, got {values[name]!r}")
     return values[name]
 
