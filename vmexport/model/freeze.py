@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import torch
@@ -15,7 +16,7 @@ from vmexport.model.network import Block, VideoMamba
 from vmexport.model.norm import LayerNorm, RMSNorm
 from vmexport.ops import causal_conv1d, directional_selective_scan
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """Precisions of the inference form and the dtype of its weights and activations."""
 
 
@@ -24,19 +25,39 @@ def freeze(model: VideoMamba, precision: str = "fp32") -> FrozenVideoMamba:
 
     Args:
         model: the model.
-        precision: "fp32", or "fp16" for half-precision weights and activations with float32 islands (norms,
-            `A`, `D`, delta's bias, convolution weights, scan state, residual stream, head and logits).
+        precision: "fp32", or "fp16" or "bf16" for half-precision weights and activations with float32 islands
+            (norms, `A`, `D`, delta's bias, convolution weights, scan state, residual stream, head, logits).
 
     Raises:
         UsageError: an unknown precision.
     """
+    frozen = FrozenVideoMamba(model, _dtype(precision)).eval().requires_grad_(False)
+    frozen.info = replace(model.info, precision=precision)
+    return frozen
+
+
+def retyped(frozen: FrozenVideoMamba, precision: str) -> FrozenVideoMamba:
+    """A float32 inference form in another precision, with the same islands as `freeze` leaves.
+
+    Raises:
+        UsageError: an unknown precision.
+    """
+    frozen = copy.deepcopy(frozen)
+    for module in frozen.modules():
+        if isinstance(module, FrozenEmbedding | FrozenMixer):  # of the others every parameter is an island
+            for parameter in module.parameters(recurse=False):
+                parameter.data = parameter.data.to(_dtype(precision))
+    frozen.info = replace(frozen.info, precision=precision)
+    return frozen
+
+
+def _dtype(precision: str) -> torch.dtype:
+    """The dtype of weights and activations."""
     if precision not in DTYPES:
         raise UsageError(
             f"unknown precision {precision!r}", f"expected one of {', '.join(DTYPES)}", "use fp32"
         )
-    frozen = FrozenVideoMamba(model, DTYPES[precision]).eval().requires_grad_(False)
-    frozen.info = replace(model.info, precision=precision)
-    return frozen
+    return DTYPES[precision]
 
 
 class FrozenEmbedding(nn.Module):
