@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from vmexport.errors import OutOfMemory
-from vmexport.export.trt.settings import AUTO, EngineSettings
+from vmexport.export.trt.settings import EngineSettings
 from vmexport.export.trt.target import Target
+from vmexport.runtime.tensorrt.library import AUTO
 
 LARGEST_WORKSPACE_BYTES = 2 << 30
 WEIGHT_COPIES = 2

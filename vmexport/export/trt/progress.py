@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from vmexport.runtime.tensorrt.library import TensorRT
+
+LOG = logging.getLogger("vmexport.tensorrt")
 
 Progress = Callable[[str, int, int], None]
 """Takes what is being done, and how many of how many steps are (0 of 0: a stage begins)."""
@@ -96,9 +99,7 @@ def new_monitor(trt: TensorRT, progress: BuildProgress) -> Any:
         def _quietly(self, report: Callable[[], object]) -> None:
             try:
                 report()
-            except KeyboardInterrupt:
-                progress.cancelled.set()
             except Exception as error:
-                self.fault = error
+                LOG.debug("the progress could not be shown: %s", error)
 
     return Monitor()

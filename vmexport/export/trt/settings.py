@@ -36,8 +36,8 @@ class EngineSettings:
         embed_plugin: put the plugin library, native code, into the engine; needs `version_compatible`.
         profile_layers: measure the time of every layer afterwards.
         runtime: "auto", "tensorrt" or "rtx" (TensorRT-RTX, on function bodies).
-        compute_capabilities: GPUs to build for ahead of time, such as ("8.6", "12.0"); RTX only. Empty: the GPU
-            that is here, or else `DEFAULT_CAPABILITIES`.
+        compute_capabilities: GPUs to build for ahead of time, such as ("8.6", "12.0"); RTX only. Empty: the
+            GPU that is here, or else `DEFAULT_CAPABILITIES`.
         check: compare with PyTorch at every probe of the profile.
         force: build even if the engine is up to date, and overwrite what vmexport did not write.
 

@@ -1,4 +1,4 @@
-"""The timing cache: what TensorRT measured of kernels, kept for the next build on the same kind of machine."""
+"""The timing cache: what TensorRT measured of kernels, kept for the next build on such a machine."""
 
 from __future__ import annotations
 

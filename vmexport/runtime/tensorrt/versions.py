@@ -115,11 +115,11 @@ def network_flags(trt: TensorRT) -> int:
     return 1 << int(flags.STRONGLY_TYPED)
 
 
-def set_precision(trt: TensorRT, config: Any, precision: str) -> None:
-    """Set what the builder must be told of the precision: nothing where networks are strongly typed.
+def check_precision(trt: TensorRT, precision: str) -> None:
+    """Refuse a precision that this version cannot build.
 
     Raises:
-        UsageError: this version has no such precision.
+        UsageError: with those that it can.
     """
     if precision not in trt.features.precisions:
         raise UsageError(
@@ -127,6 +127,15 @@ def set_precision(trt: TensorRT, config: Any, precision: str) -> None:
             f"expected one of {', '.join(trt.features.precisions)}",
             "use --fp16",
         )
+
+
+def set_precision(trt: TensorRT, config: Any, precision: str) -> None:
+    """Set what the builder must be told of the precision: nothing where networks are strongly typed.
+
+    Raises:
+        UsageError: this version has no such precision.
+    """
+    check_precision(trt, precision)
     if trt.features.precision_flags:
         for flag in PRECISION_FLAGS[precision]:
             config.set_flag(getattr(trt.module.BuilderFlag, flag))
@@ -170,6 +179,11 @@ def set_version_compatible(trt: TensorRT, config: Any) -> None:
             "leave --version-compatible out, and build again after an update",
         )
     config.set_flag(trt.module.BuilderFlag.VERSION_COMPATIBLE)
+
+
+def embed_plugin(config: Any, library: Path) -> None:
+    """Put a plugin library into a version-compatible engine."""
+    config.plugins_to_serialize = [str(library)]
 
 
 def set_compute_capabilities(trt: TensorRT, config: Any, capabilities: Sequence[str]) -> None:
