@@ -109,30 +109,18 @@ def build_engine(
         KeyboardInterrupt: Ctrl-C; nothing is left behind, the timing cache is kept.
     """
     started = time.perf_counter()
-    settings, say = replace(settings or EngineSettings(), **options), progress or (lambda *_: None)
+    settings = replace(settings or EngineSettings(), **options)
     refuse_early(model, Path(path), settings)
-    trt = find_tensorrt(settings.runtime)
-    target = find_target(trt, settings)
-    refuse_on_machine(settings, target)
-    plugin = None
-    if trt.features.plugins:
-        assert target.gpu is not None
-        plugin = ensure_plugin(trt, str(path), target.gpu.compute_capability)
-    builder = new_builder(trt)
-    job = _Job(
-        Path(path), settings, say, trt, target, builder, new_config(trt, builder, settings, target, plugin)
-    )
-    if trt.features.timing_cache and target.gpu is not None:
-        job.cache = attach_cache(trt, job.config, cache_file(settings.timing_cache, trt, target.gpu))
+    job = _begin(Path(path), settings, progress or (lambda *_: None))
     prepared = prepare(
         model,
         precision=settings.precision,
         profile=settings.profile,
-        form=PLUGIN if trt.features.plugins else TWO_LEVEL,
-        progress=lambda step: say(step, 0, 0),
+        form=PLUGIN if job.trt.features.plugins else TWO_LEVEL,
+        progress=lambda step: job.say(step, 0, 0),
     )
-    recipe = recipe_of(prepared, trt, target, settings)
-    present = None if settings.force else up_to_date(job.path, recipe, settings, target)
+    recipe = recipe_of(prepared, job.trt, job.target, settings)
+    present = None if settings.force else up_to_date(job.path, recipe, settings, job.target)
     if present is not None:
         seconds = time.perf_counter() - started
         return job.report(present, Proof(), layers=_layers(job), up_to_date=True, seconds=seconds)
@@ -141,6 +129,23 @@ def build_engine(
     if proof.report is not None:
         proof.report.require()
     return job.report(info, proof, layers=_layers(job), seconds=time.perf_counter() - started)
+
+
+def _begin(path: Path, settings: EngineSettings, say: Progress) -> _Job:
+    """Find TensorRT, GPU, plugin and timing cache; refuse every setting that they do not have."""
+    trt = find_tensorrt(settings.runtime)
+    target = find_target(trt, settings)
+    refuse_on_machine(settings, target)
+    plugin = None
+    if trt.features.plugins:
+        assert target.gpu is not None
+        plugin = ensure_plugin(trt, str(path), target.gpu.compute_capability)
+    builder = new_builder(trt)
+    config = new_config(trt, builder, settings, target, plugin)
+    job = _Job(path, settings, say, trt, target, builder, config)
+    if trt.features.timing_cache and target.gpu is not None:
+        job.cache = attach_cache(trt, config, cache_file(settings.timing_cache, trt, target.gpu))
+    return job
 
 
 def _build(job: _Job, prepared: Prepared) -> memoryview:

@@ -1,4 +1,4 @@
-"""Does the engine compute what the network computes? Where it cannot run here: does the file that it came from?"""
+"""Does the engine compute what the network does? Where it cannot run here: does the file it was made from?"""
 
 from __future__ import annotations
 
