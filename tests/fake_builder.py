@@ -336,4 +336,4 @@ class Builder:
 def _flags(**values: int | None) -> Any:
     """An enum of those that the version has."""
     known: Sequence[tuple[str, int]] = [(name, value) for name, value in values.items() if value is not None]
-    return IntEnum("Flag", known)  # type: ignore[misc]
+    return IntEnum("Flag", known)

@@ -67,11 +67,16 @@ def trt(
         bool, typer.Option("--hardware-compat", help="Serve every GPU from Ampere on; not on Jetson.")
     ] = False,
     version_compatible: Annotated[
-        bool, typer.Option("--version-compatible", help="Serve newer versions of TensorRT too.")
+        bool,
+        typer.Option(
+            "--version-compatible", help="--version-compatible: serve newer versions of TensorRT too."
+        ),
     ] = False,
     embed_plugin: Annotated[
         bool,
-        typer.Option("--embed-plugin", help="Put the plugin, native code, into the engine; with the former."),
+        typer.Option(
+            "--embed-plugin", help="Put the plugin, native code, into an engine that is --version-compatible."
+        ),
     ] = False,
     profile_layers: Annotated[
         bool, typer.Option("--profile-layers", help="Measure the time of every layer afterwards.")
@@ -82,7 +87,7 @@ def trt(
     compute_capability: Annotated[
         str,
         typer.Option(
-            help="RTX: GPUs to build for ahead of time, such as 8.9,12.0.",
+            help="--compute-capability 8.9,12.0: GPUs to build for ahead of time (RTX).",
             show_default="the GPU here, else 8.6,8.9,12.0",
         ),
     ] = "",

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from build_machine import BuildMachine, MakeMachine
 from engines import fake_machine
 from fake_builder import Workshop
-from fake_cuda import FakeCuda
 from small import small_model
 
 from vmexport.export import export_onnx
 
 GIB = 1 << 30
-
-
-@dataclass(frozen=True)
-class BuildMachine:
-    """What a test changes and asks."""
-
-    cuda: FakeCuda
-    workshop: Workshop
-
-
-MakeMachine = Callable[..., BuildMachine]
 
 
 @pytest.fixture
@@ -52,4 +39,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A float32 ONNX file that serves batch 1 to 4."""
     path = tmp_path_factory.mktemp("trt") / "model.onnx"
     export_onnx(small_model(), path, batch="1:2:4", check=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def exported_fp16(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in half precision."""
+    path = tmp_path_factory.mktemp("trt16") / "model.onnx"
+    export_onnx(small_model(), path, batch="1:2:4", precision="fp16", check=False)
     return path

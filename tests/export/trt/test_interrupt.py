@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import BuildMachine, MakeMachine
+from build_machine import BuildMachine, MakeMachine
 from engines import RTX_VERSION
 
 from vmexport.export.trt import build_engine

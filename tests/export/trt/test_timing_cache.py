@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import BuildMachine, MakeMachine
+from build_machine import BuildMachine, MakeMachine
 from fake_builder import CACHE_MAGIC
 
 from vmexport.errors import EnvironmentProblem, InputError
