@@ -23,6 +23,7 @@ from vmexport.cli import (
     plugin,
     predict,
     render,
+    trt,
 )
 from vmexport.errors import ExitCode, OutOfMemory, VmexportError
 
@@ -120,6 +121,7 @@ for _name, _command in (
     ("convert", convert.convert),
     ("info", info.info),
     ("onnx", onnx.onnx),
+    ("trt", trt.trt),
     ("check", check.check),
     ("bench", bench.bench),
     ("predict", predict.predict_command),

@@ -107,6 +107,11 @@ class EngineSession:
         self._cuda.wait(self._stream)
         return time.perf_counter() - started
 
+    def profile(self, profiler: Any) -> None:
+        """Report the time of every layer of the following calls to an `IProfiler`; not with CUDA graphs."""
+        assert self._context is not None
+        self._context.profiler = profiler
+
     def _launcher(self, batch: int) -> Callable[[], None]:
         """What puts one call of a batch on the stream: a graph where there is one."""
         captured = self._graph_for(batch) if self._capture else None

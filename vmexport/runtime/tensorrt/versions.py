@@ -115,11 +115,11 @@ def network_flags(trt: TensorRT) -> int:
     return 1 << int(flags.STRONGLY_TYPED)
 
 
-def set_precision(trt: TensorRT, config: Any, precision: str) -> None:
-    """Set what the builder must be told of the precision: nothing where networks are strongly typed.
+def check_precision(trt: TensorRT, precision: str) -> None:
+    """Refuse a precision that this version cannot build.
 
     Raises:
-        UsageError: this version has no such precision.
+        UsageError: with those that it can.
     """
     if precision not in trt.features.precisions:
         raise UsageError(
@@ -127,6 +127,15 @@ def set_precision(trt: TensorRT, config: Any, precision: str) -> None:
             f"expected one of {', '.join(trt.features.precisions)}",
             "use --fp16",
         )
+
+
+def set_precision(trt: TensorRT, config: Any, precision: str) -> None:
+    """Set what the builder must be told of the precision: nothing where networks are strongly typed.
+
+    Raises:
+        UsageError: this version has no such precision.
+    """
+    check_precision(trt, precision)
     if trt.features.precision_flags:
         for flag in PRECISION_FLAGS[precision]:
             config.set_flag(getattr(trt.module.BuilderFlag, flag))
@@ -170,6 +179,11 @@ def set_version_compatible(trt: TensorRT, config: Any) -> None:
             "leave --version-compatible out, and build again after an update",
         )
     config.set_flag(trt.module.BuilderFlag.VERSION_COMPATIBLE)
+
+
+def embed_plugin(config: Any, library: Path) -> None:
+    """Put a plugin library into a version-compatible engine."""
+    config.plugins_to_serialize = [str(library)]
 
 
 def set_compute_capabilities(trt: TensorRT, config: Any, capabilities: Sequence[str]) -> None:
@@ -272,3 +286,20 @@ def new_context(trt: TensorRT, engine: Any, address: int, size: int, cuda_graph:
     else:
         context.device_memory = address
     return context
+
+
+def parser_error(error: Any, nodes: Sequence[str]) -> str:
+    """What an ONNX parser complains about, with the node it means.
+
+    Args:
+        error: an `IParserError`.
+        nodes: names of the graph's nodes; 8.6 tells only the position.
+    """
+    if hasattr(error, "node_name"):  # 10.0 on
+        name, operator = error.node_name(), error.node_operator()
+    else:
+        position, operator = int(error.node()), ""
+        name = nodes[position] if 0 <= position < len(nodes) else ""
+    kind = f" ({operator})" if operator else ""
+    where = f"node {name or 'without a name'}{kind}: " if name or operator else ""
+    return where + " ".join(str(error.desc()).split())
