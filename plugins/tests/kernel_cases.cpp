@@ -107,7 +107,7 @@ double Tensor::get(int64_t index) const {
   return dtype == VMEXPORT_FLOAT16 ? to_float(float16{bits}) : float_from_bits(uint32_t{bits} << 16);
 }
 
-void compare(const std::string& what, const Tensor& got, const std::vector<double>& expected) {
+void compare(const std::string& what, const Tensor& got, const std::vector<double>& expected, double slack) {
   double largest = 1e-3, worst = 0;
   for (const double value : expected) largest = std::fmax(largest, std::fabs(value));
   for (size_t i = 0; i < expected.size(); ++i) {
@@ -115,7 +115,7 @@ void compare(const std::string& what, const Tensor& got, const std::vector<doubl
     if (!std::isfinite(value)) return expect(false, what + ": not finite");
     worst = std::fmax(worst, std::fabs(value - expected[i]) / largest);
   }
-  expect(worst <= tolerance(got.dtype), what + ": error " + std::to_string(worst));
+  expect(worst <= slack * tolerance(got.dtype), what + ": error " + std::to_string(worst));
 }
 
 ScanRun::ScanRun(const Case& test, int32_t dtype)

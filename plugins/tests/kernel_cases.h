@@ -65,8 +65,8 @@ struct Random {
   }
 };
 
-// Finite first, then within the tolerance of its dtype of the largest expected value.
-void compare(const std::string& what, const Tensor& got, const std::vector<double>& expected);
+// Finite first, then within the tolerance of its dtype, times `slack`, of the largest expected value.
+void compare(const std::string& what, const Tensor& got, const std::vector<double>& expected, double slack = 1);
 
 using ScanKernel = std::function<vmexport_status(const vmexport_scan_params&, char* message)>;
 using ConvKernel = std::function<vmexport_status(const vmexport_conv_params&, char* message)>;
