@@ -28,8 +28,8 @@ from onnx import TensorProto, helper, numpy_helper
 from peers import in_place_scan, lean_scan, one_thread
 from torch import Tensor
 
-from vmexport.bench.flops import count
 from vmexport.config import Architecture
+from vmexport.config.flops import count
 from vmexport.export import export_onnx
 from vmexport.model import create_model, freeze
 from vmexport.ops.schema import visiting_order

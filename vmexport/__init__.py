@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vmexport.bench.plugins import self_test
     from vmexport.check import check_parity
     from vmexport.export import export_onnx
+    from vmexport.export.trt import build_engine
     from vmexport.model import create_model, load_checkpoint
     from vmexport.ops.building import build_plugins
     from vmexport.ops.loading import locate_plugins
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "__version__",
     "benchmark",
+    "build_engine",
     "build_plugins",
     "check_parity",
     "create_model",
@@ -38,6 +40,7 @@ __all__ = [
 
 _HOMES = {
     "benchmark": "vmexport.bench.measure",
+    "build_engine": "vmexport.export.trt",
     "build_plugins": "vmexport.ops.building",
     "check_parity": "vmexport.check",
     "create_model": "vmexport.model",

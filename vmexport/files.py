@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,39 @@ def atomic_write(target: Path | str) -> Iterator[Path]:
         for leftover in folder.glob("*"):
             leftover.unlink(missing_ok=True)
         folder.rmdir()
+
+
+@contextlib.contextmanager
+def atomic_folder(target: Path | str, replace: bool = False) -> Iterator[Path]:
+    """Yield an empty temporary folder beside `target`; on success it becomes `target`, on failure it goes.
+
+    Args:
+        target: the folder to make; what is above it is made too.
+        replace: take the place of what is there. It goes only once the new folder is complete.
+
+    Raises:
+        InputError: the place above is not writable.
+        BuildError: `target` exists and is not to be replaced, the disk is full, or another write error.
+    """
+    target = Path(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        outer = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise _explain(error, target) from error
+    try:
+        inner = outer / target.name
+        inner.mkdir()
+        yield inner
+        if replace and target.exists():
+            target.rename(outer / "before")
+        inner.rename(target)
+    except OSError as error:
+        raise _explain(error, target) from error
+    finally:
+        if (outer / "before").exists() and not target.exists():
+            (outer / "before").rename(target)
+        shutil.rmtree(outer, ignore_errors=True)
 
 
 def _usual_mode(target: Path, folder: Path) -> int:

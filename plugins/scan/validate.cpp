@@ -6,8 +6,6 @@
 namespace vmexport {
 namespace {
 
-constexpr int64_t kMaxElements = int64_t{1} << 48;  // beyond any memory, far inside 64 bits in every product
-
 struct Checker {
   char* message;
   vmexport_status status = VMEXPORT_OK;
@@ -89,8 +87,9 @@ struct Checker {
   }
 };
 
-// The forward call without its result, which a backward call does not need.
-vmexport_status validate_inputs(const vmexport_scan_params& p, char* message) noexcept {
+}  // namespace
+
+vmexport_status validate_sizes(const vmexport_scan_params& p, char* message) noexcept {
   Checker check{message};
   check.header(p);
   check.range("states (N)", p.states, 1, VMEXPORT_MAX_STATES);
@@ -98,6 +97,23 @@ vmexport_status validate_inputs(const vmexport_scan_params& p, char* message) no
   if (check.status == VMEXPORT_OK) {
     check.sizes(p.order.directions, p.batch, p.length, p.channels > 2 * p.states ? p.channels : 2 * p.states);
   }
+  return check.status;
+}
+
+vmexport_status validate_sizes(const vmexport_conv_params& p, char* message) noexcept {
+  Checker check{message};
+  check.header(p);
+  check.range("taps (K)", p.taps, 1, VMEXPORT_MAX_TAPS);
+  if (check.status == VMEXPORT_OK) check.order(p.order, p.length);
+  if (check.status == VMEXPORT_OK) check.sizes(p.order.directions, p.batch, p.length, p.channels);
+  return check.status;
+}
+
+namespace {
+
+// The forward call without its result, which a backward call does not need.
+vmexport_status validate_inputs(const vmexport_scan_params& p, char* message) noexcept {
+  Checker check{message, validate_sizes(p, message)};
   if (check.status != VMEXPORT_OK) return check.status;
   const bool empty = p.batch == 0 || p.length == 0;
   check.pointer(p.u, "u", empty);
@@ -112,11 +128,7 @@ vmexport_status validate_inputs(const vmexport_scan_params& p, char* message) no
 }
 
 vmexport_status validate_inputs(const vmexport_conv_params& p, char* message) noexcept {
-  Checker check{message};
-  check.header(p);
-  check.range("taps (K)", p.taps, 1, VMEXPORT_MAX_TAPS);
-  if (check.status == VMEXPORT_OK) check.order(p.order, p.length);
-  if (check.status == VMEXPORT_OK) check.sizes(p.order.directions, p.batch, p.length, p.channels);
+  Checker check{message, validate_sizes(p, message)};
   if (check.status != VMEXPORT_OK) return check.status;
   const bool empty = p.batch == 0 || p.length == 0;
   check.pointer(p.x, "x", empty);
@@ -144,7 +156,8 @@ vmexport_status validate(const vmexport_conv_params& p, char* message) noexcept 
 vmexport_status validate(const vmexport_scan_backward_params& p, char* message) noexcept {
   Checker check{message};
   check.struct_size(p);
-  if (check.status == VMEXPORT_OK) check.status = validate_inputs(p.scan, message);
+  if (check.status != VMEXPORT_OK) return check.status;
+  check.status = validate_inputs(p.scan, message);
   const vmexport_scan_params& scan = p.scan;
   check.pointer(p.grad_y, "grad_y", scan.batch == 0 || scan.length == 0);
   check.strides("grad_y", p.grad_y_stride, 2, scan.channels, scan.length);
@@ -161,7 +174,8 @@ vmexport_status validate(const vmexport_scan_backward_params& p, char* message) 
 vmexport_status validate(const vmexport_conv_backward_params& p, char* message) noexcept {
   Checker check{message};
   check.struct_size(p);
-  if (check.status == VMEXPORT_OK) check.status = validate_inputs(p.conv, message);
+  if (check.status != VMEXPORT_OK) return check.status;
+  check.status = validate_inputs(p.conv, message);
   const vmexport_conv_params& conv = p.conv;
   check.pointer(p.grad_u, "grad_u", conv.batch == 0 || conv.length == 0);
   check.strides("grad_u", p.grad_u_stride, 3, conv.channels, conv.length);

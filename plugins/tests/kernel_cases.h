@@ -80,7 +80,7 @@ struct ScanRun {
   ScanRun(const Case& test, int32_t dtype);
   // The inputs that this case has, as the reference reads them.
   reference::ScanInputs inputs(const Case& test) const;
-  // Run `kernel` and compare y and the last state with the reference.
+  // Run `kernel` and compare y and, where it is asked for, the last state with the reference.
   void check(const Case& test, const std::string& name, const ScanKernel& kernel);
 };
 

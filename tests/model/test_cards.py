@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vmexport.bench.flops import count
+from vmexport.config.flops import count
 from vmexport.errors import InputError, UsageError
 from vmexport.model import available_cards, create_model, load_card
 

@@ -100,13 +100,6 @@ def source_commit() -> str | None:
     return f"{commit}-dirty" if _git(root, "status", "--porcelain", "--untracked-files=no") else commit
 
 
-def python_environment() -> dict[str, str]:
-    """Environment for a child Python that must find this very package, installed or not."""
-    root = str(Path(__file__).resolve().parents[2])
-    known = os.environ.get("PYTHONPATH", "")
-    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{known}" if known else root}
-
-
 def _git(root: Path, *words: str) -> str:
     """Output of a git command, empty where git is absent or fails."""
     try:

@@ -9,8 +9,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from vmexport.bench.environment import python_environment
 from vmexport.bench.finding import BROKEN, MISSING, SKIPPED, Finding
+from vmexport.config.processes import python_environment
 from vmexport.ops.libraries import LIBRARIES
 
 SELF_TEST_SECONDS = 60

@@ -9,7 +9,22 @@ import typer
 from typer.core import TyperGroup
 
 from vmexport import __version__
-from vmexport.cli import bench, check, convert, doctor, info, models, onnx, plugin, predict, render
+from vmexport.cli import (
+    bench,
+    check,
+    convert,
+    data,
+    delta,
+    doctor,
+    eval,
+    info,
+    models,
+    onnx,
+    plugin,
+    predict,
+    render,
+    trt,
+)
 from vmexport.errors import ExitCode, OutOfMemory, VmexportError
 
 EXPORTER_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
@@ -106,11 +121,15 @@ for _name, _command in (
     ("convert", convert.convert),
     ("info", info.info),
     ("onnx", onnx.onnx),
+    ("trt", trt.trt),
     ("check", check.check),
     ("bench", bench.bench),
     ("predict", predict.predict_command),
+    ("eval", eval.eval_command),
+    ("delta", delta.delta),
 ):
     app.command(_name)(_command)
+app.add_typer(data.app, name="data")
 app.add_typer(plugin.app, name="plugin")
 
 

@@ -68,7 +68,7 @@ class Request:
         if self.check:
             _check_runtime(self.fallback)
         _check_target(self.path)
-        _check_finite(self.model, self.source)
+        refuse_damaged(self.model, self.source)
 
 
 def network_and_name(model: VideoMamba | Path | str) -> tuple[VideoMamba, str]:
@@ -95,13 +95,26 @@ def _check_runtime(fallback: bool) -> None:
 
 
 def _check_target(path: Path) -> None:
-    """Refuse a place where no file can be written, before minutes of work."""
+    """Refuse a name or a place that no ONNX file can have, before minutes of work."""
     if path.suffix.lower() != ".onnx":
         raise UsageError(
             f"cannot write {path}", "an ONNX file ends in .onnx", f"-o {path.with_suffix('.onnx')}"
         )
+    check_place(path, "model.onnx")
+
+
+def check_place(path: Path, example: str) -> None:
+    """Refuse a place where no file can be written.
+
+    Args:
+        path: the file.
+        example: a name such as it might have, for the fix.
+
+    Raises:
+        InputError: a folder of that name, no such folder around it, or no permission.
+    """
     if path.is_dir():
-        raise InputError(f"cannot write {path}", "it is a folder", "name a file: -o model.onnx")
+        raise InputError(f"cannot write {path}", "it is a folder", f"name a file: -o {example}")
     if not path.parent.is_dir():
         raise InputError(
             f"cannot write {path}", f"the folder {path.parent} does not exist", f"mkdir -p {path.parent}"
@@ -112,8 +125,12 @@ def _check_target(path: Path) -> None:
         )
 
 
-def _check_finite(model: VideoMamba, source: str) -> None:
-    """Refuse weights that hold NaN or infinity."""
+def refuse_damaged(model: VideoMamba, source: str) -> None:
+    """Refuse weights that hold NaN or infinity.
+
+    Raises:
+        InputError: names the first such weight.
+    """
     for name, value in model.state_dict().items():
         if not torch.isfinite(value).all():
             raise InputError(

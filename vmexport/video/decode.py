@@ -96,6 +96,15 @@ class FrameReader:
                 out[wanted == index] = self._picture(frame, height, width)
         return out
 
+    def verify(self) -> None:
+        """Decode every frame from the first to the last, and keep none.
+
+        Raises:
+            InputError: a frame is missing or damaged.
+        """
+        for _ in self._frames_of(np.arange(self.info.frames)):
+            pass
+
     def _spans(self, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Split ascending indices where a seek pays."""
         if not self.info.seekable:
@@ -184,7 +193,11 @@ class FrameReader:
         stored_height, stored_width = self.info.orientation.size(height, width)
         try:
             picture = frame.to_ndarray(
-                format="rgb24", width=stored_width, height=stored_height, interpolation=INTERPOLATION
+                format="rgb24",
+                width=stored_width,
+                height=stored_height,
+                interpolation=INTERPOLATION,
+                threads=1,  # a pool of threads cannot be freed in a process that is forked off later
             )
         except (FFmpegError, ValueError) as error:  # a colour matrix or a pixel format that swscale lacks
             raise InputError(

@@ -1,0 +1,224 @@
+"""`vmexport trt`: build an engine of TensorRT or TensorRT-RTX, and check it against PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vmexport.cli import options, render
+from vmexport.errors import UsageError
+
+if TYPE_CHECKING:
+    from vmexport.export.trt.report import EngineReport
+    from vmexport.model import VideoMamba
+
+DEFAULT_ONNX = Path("model.onnx")
+SHOWN_LAYERS = 20
+
+
+class RuntimeChoice(str, Enum):
+    """Values of --runtime."""
+
+    AUTO, TENSORRT, RTX = "auto", "tensorrt", "rtx"
+
+
+def trt(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ONNX|MODEL]",
+            help="An .onnx file of vmexport, a checkpoint, or a preset's name.",
+            show_default=False,
+        ),
+    ] = None,
+    output: options.Output = Path("model.engine"),
+    fp16: Annotated[bool, typer.Option("--fp16", help="Half-precision weights and activations.")] = False,
+    fp32: Annotated[bool, typer.Option("--fp32", help="Single precision throughout.")] = False,
+    bf16: Annotated[bool, typer.Option("--bf16", help="As --fp16, in bfloat16 (TensorRT 10 on).")] = False,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            help="One batch size, or min:opt:max such as 1:4:8.", show_default="of the ONNX file, else 1"
+        ),
+    ] = None,
+    workspace: Annotated[
+        str,
+        typer.Option(
+            help="Scratch space of a kernel, such as 512M; auto: min(2G, a quarter of what is free)."
+        ),
+    ] = "auto",
+    opt_level: Annotated[
+        int | None,
+        typer.Option(min=0, max=5, help="How long TensorRT searches.", show_default="TensorRT's own"),
+    ] = None,
+    timing_cache: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|off",
+            help="Keeps what was measured of kernels for the next build.",
+            show_default="in the cache folder, by GPU, TensorRT and CUDA",
+        ),
+    ] = None,
+    hardware_compat: Annotated[
+        bool, typer.Option("--hardware-compat", help="Serve every GPU from Ampere on; not on Jetson.")
+    ] = False,
+    version_compatible: Annotated[
+        bool,
+        typer.Option(
+            "--version-compatible", help="--version-compatible: serve newer versions of TensorRT too."
+        ),
+    ] = False,
+    embed_plugin: Annotated[
+        bool,
+        typer.Option(
+            "--embed-plugin", help="Put the plugin, native code, into an engine that is --version-compatible."
+        ),
+    ] = False,
+    profile_layers: Annotated[
+        bool, typer.Option("--profile-layers", help="Measure the time of every layer afterwards.")
+    ] = False,
+    runtime: Annotated[
+        RuntimeChoice, typer.Option(help="TensorRT with the plugin, or TensorRT-RTX without one.")
+    ] = RuntimeChoice.AUTO,
+    compute_capability: Annotated[
+        str,
+        typer.Option(
+            help="--compute-capability 8.9,12.0: GPUs to build for ahead of time (RTX).",
+            show_default="the GPU here, else 8.6,8.9,12.0",
+        ),
+    ] = "",
+    check: Annotated[bool, typer.Option(help="Compare with PyTorch; exit code 6 on failure.")] = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="Build what is up to date, overwrite what is no engine of ours.")
+    ] = False,
+    frames: options.Frames = None,
+    size: options.Size = None,
+    classes: options.Classes = None,
+    labels: options.Labels = None,
+    interpolate_time: options.InterpolateTime = False,
+    trust_pickle: options.TrustPickle = False,
+    as_json: options.Json = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Build an engine for the GPU of this machine, with its sidecar, and check it against PyTorch.
+
+    Without an argument: model.onnx of this folder, else model.safetensors, else a preset with random weights.
+    An engine made before from the same model and settings is kept. Engines and plugins are code: use only
+    those that you trust.
+    """
+    shaping = options.given(
+        frames=frames,
+        size=size,
+        num_classes=classes,
+        interpolate_time=interpolate_time,
+        trust_pickle=trust_pickle,
+    )
+    with render.counted_progress("loading PyTorch and the model") as say:
+        from vmexport.export.trt import EngineSettings, build_engine
+        from vmexport.export.trt.settings import parse_capabilities
+
+        settings = EngineSettings(
+            precision=_precision(fp16=fp16, fp32=fp32, bf16=bf16),
+            batch=batch,
+            workspace=workspace,
+            opt_level=opt_level,
+            timing_cache=timing_cache,
+            hardware_compatibility="ampere_plus" if hardware_compat else "none",
+            version_compatible=version_compatible,
+            embed_plugin=embed_plugin,
+            profile_layers=profile_layers,
+            runtime=runtime.value,
+            compute_capabilities=parse_capabilities(compute_capability),
+            check=check,
+            force=force,
+        )
+        source = _source(model, shaping, None if labels is None else options.read_labels(labels))
+        report = build_engine(source, output, settings, progress=say)
+    if as_json:
+        render.as_json(report)
+    else:
+        _show(report)
+
+
+def _precision(**chosen: bool) -> str | None:
+    """The one precision that was asked for, or None.
+
+    Raises:
+        UsageError: more than one.
+    """
+    names = [name for name, wanted in chosen.items() if wanted]
+    if len(names) > 1:
+        raise UsageError(
+            "an engine has one precision",
+            f"got {' and '.join(f'--{name}' for name in names)}",
+            f"--{names[0]}",
+        )
+    return names[0] if names else None
+
+
+def _source(model: str | None, shaping: dict[str, Any], labels: Any) -> Path | VideoMamba:
+    """The ONNX file or the network to build from; says which was taken."""
+    from vmexport.model import resolve_model
+
+    if model is None and not shaping and labels is None and DEFAULT_ONNX.is_file():
+        render.note(f"no model was named: took {DEFAULT_ONNX} of this folder.")
+        return DEFAULT_ONNX
+    if model is not None and Path(model).suffix.lower() == ".onnx":
+        if shaping or labels is not None:
+            raise UsageError(
+                f"{model} cannot be changed any more",
+                "frames, size, classes, labels and the like are settings of an export",
+                "give the checkpoint in place of the .onnx file, or export again: vmexport onnx MODEL",
+            )
+        return Path(model)
+    network, sentence = resolve_model(model, **shaping)
+    render.note(sentence)
+    if labels is not None:
+        network.info = replace(network.info, labels=tuple(labels))
+    return network
+
+
+def _show(report: EngineReport) -> None:
+    """The report as tables."""
+    cache = report.timing_cache or "off"
+    values = {
+        "file": f"{report.path} ({render.mebibytes(report.size_bytes)})",
+        "runs with": report.runtime,
+        "compute capability": ", ".join(report.compute_capabilities),
+        "built on": report.gpu or "no GPU: ahead of time",
+        "precision": report.precision,
+        "batch": report.profile,
+        "scans": "plugin" if report.plugin else "function body, two levels",
+        "workspace": "not bounded"
+        if report.workspace_bytes is None
+        else render.mebibytes(report.workspace_bytes),
+        "timing cache": f"{cache}{', reused' if report.timing_cache_reused else ''}",
+        "parity with PyTorch": _parity(report),
+        "time": f"{report.seconds:.1f} s, of it TensorRT {report.build_seconds:.1f} s",
+    }
+    if report.up_to_date:
+        del values["workspace"], values["timing cache"]
+        values["time"] = "up to date, nothing was built (--force builds)"
+    render.facts("Up to date" if report.up_to_date else "Built", values)
+    if report.layers:
+        slowest = sorted(report.layers, key=lambda layer: -layer.ms)[:SHOWN_LAYERS]
+        rows = [(layer.name, f"{layer.ms:.4f}", f"{100 * layer.share:.1f} %") for layer in slowest]
+        title = f"The slowest {len(rows)} of {len(report.layers)} layers (--json: all)"
+        render.table(title, ("layer", "ms", "share"), rows)
+    render.notes(report.notes)
+
+
+def _parity(report: EngineReport) -> str:
+    """What was compared, in words."""
+    if report.proven == "nothing":
+        return "not checked"
+    what = "the engine" if report.proven == "engine" else "not run on a GPU; the file it was built from"
+    if report.parity is None:
+        return f"{what}: passed, when it was built"
+    worst = max(report.parity.batches, key=lambda batch: batch.max_abs)
+    batches = ", ".join(str(batch.batch) for batch in report.parity.batches)
+    return f"{what}: passed at batch {batches}: max difference {worst.max_abs:.2g}, cosine {worst.cosine:.7f}"

@@ -1,0 +1,1 @@
+"""One module a published format; each reads its files into a `Catalogue`."""

@@ -1,0 +1,77 @@
+"""Which published format a data set has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vmexport.data.formats.catalogue import Catalogue
+from vmexport.data.formats.folders import EXPECTED, has_class_folders, read_folders
+from vmexport.data.formats.hmdb51 import LIST, find_hmdb51, read_hmdb51
+from vmexport.data.formats.index_file import read_index_file
+from vmexport.data.formats.kinetics import find_lists, read_lists
+from vmexport.data.formats.ssv2 import PREFIX, find_ssv2, read_ssv2
+from vmexport.errors import InputError
+
+
+def read_catalogue(path: Path, layout: str, videos: Path | None, fold: int) -> Catalogue:
+    """Read a data set.
+
+    Args:
+        path: its folder, or one of its files.
+        layout: a format, or "auto".
+        videos: folder that listed names start from; None searches.
+        fold: HMDB51's split.
+
+    Raises:
+        UsageError: an unknown fold.
+        InputError: nothing there, no format that is known, or a damaged data set.
+    """
+    if not path.exists():
+        raise InputError(f"there is no data set {path}", "no such file or folder", f"ls {path.parent}")
+    if videos is not None and not videos.is_dir():
+        raise InputError(f"{videos} is no folder of videos", "no such folder", f"ls {videos.parent}")
+    if layout == "auto":
+        layout = detect(path)
+    if layout == "hmdb51":
+        return read_hmdb51(path, videos, fold)
+    if layout == "ssv2":
+        return read_ssv2(path, videos)
+    if layout == "kinetics":
+        return read_lists(path, videos)
+    if layout == "index":
+        return read_index_file(path, videos)
+    return read_folders(path)
+
+
+def detect(path: Path) -> str:
+    """The format of a folder or a file: lists come before class folders, which they describe.
+
+    Raises:
+        InputError: none, or two.
+    """
+    if path.is_file():
+        return _detect_file(path)
+    found = [name for name, finder in (("ssv2", find_ssv2), ("hmdb51", find_hmdb51)) if finder(path)]
+    if len(found) > 1:
+        raise InputError(
+            f"{path} holds two data sets", "lists of Something-Something V2 and of HMDB51", "--layout ssv2"
+        )
+    if found:
+        return found[0]
+    if find_lists(path):
+        return "kinetics"
+    if has_class_folders(path):
+        return "folder"
+    raise InputError(
+        f"{path} holds no data set",
+        f"{EXPECTED}; or train.csv and val.csv; or the lists of Something-Something V2 or HMDB51",
+        f"look at it: ls {path}",
+    )
+
+
+def _detect_file(path: Path) -> str:
+    """The format that a file belongs to, by its name."""
+    if path.suffix.lower() == ".json":
+        parts = {"train.json", "validation.json", "val.json", "labels.json"}
+        return "ssv2" if path.name.startswith(PREFIX) or path.name in parts else "index"
+    return "hmdb51" if LIST.fullmatch(path.name) else "kinetics"

@@ -1,0 +1,88 @@
+"""The JSON file that `vmexport data index` writes: a data set of any format in one list."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vmexport.data.formats.catalogue import PART_NAMES, Catalogue, Entry
+from vmexport.data.formats.text import read_json
+from vmexport.errors import InputError
+
+FORMAT = "vmexport data index 1"
+
+
+def read_index_file(path: Path, videos: Path | None) -> Catalogue:
+    """Read such a file.
+
+    Args:
+        path: the file.
+        videos: folder that its relative paths start from; None: the folder of the file.
+
+    Raises:
+        InputError: another file, or a damaged one.
+    """
+    value = read_json(path)
+    if not isinstance(value, Mapping) or value.get("format") != FORMAT:
+        raise InputError(
+            f"{path} is no index of videos",
+            f'expected "format": "{FORMAT}"',
+            f"write one: vmexport data index DATA -o {path}",
+        )
+    try:
+        base = videos or path.parent
+        parts = {
+            str(part): [
+                Entry(base / str(name), _whole(label), f"{path.name}, {part} {number}")
+                for number, (name, label) in enumerate(entries)
+            ]
+            for part, entries in value["parts"].items()
+        }
+        classes = tuple(str(name) for name in value["classes"])
+        directional = bool(value["directional"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} is damaged", repr(error), f"write it again: vmexport data index DATA -o {path}"
+        ) from error
+    if not set(parts) <= set(PART_NAMES):
+        raise InputError(f"{path} has unknown parts", f"{', '.join(parts)}", "they are train, val and test")
+    return Catalogue("index", path.parent, classes, parts, True, directional, [path])
+
+
+def index_text(
+    classes: tuple[str, ...], directional: bool, parts: Mapping[str, list[tuple[Path, int]]], folder: Path
+) -> str:
+    """The text of such a file.
+
+    Args:
+        classes: names in label order.
+        directional: whether clips must not be flipped.
+        parts: videos and labels of each part.
+        folder: where the file will be; videos below it are named relative to it, others absolutely.
+    """
+    value = {
+        "format": FORMAT,
+        "classes": list(classes),
+        "directional": directional,
+        "parts": {
+            part: [[portable(path, folder), label] for path, label in entries]
+            for part, entries in parts.items()
+        },
+    }
+    return json.dumps(value, indent=0) + "\n"
+
+
+def portable(path: Path, folder: Path) -> str:
+    """A path relative to a folder where it is below it, else the absolute path."""
+    whole, base = Path(os.path.abspath(path)), Path(os.path.abspath(folder))  # noqa: PTH100 - keeps links
+    return whole.relative_to(base).as_posix() if whole.is_relative_to(base) else str(whole)
+
+
+def _whole(value: Any) -> int:
+    """A label, which must be a whole number and not a truth value."""
+    if type(value) is not int:
+        raise TypeError(f"the label {value!r} is no whole number")
+    return value
