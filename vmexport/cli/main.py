@@ -9,7 +9,20 @@ import typer
 from typer.core import TyperGroup
 
 from vmexport import __version__
-from vmexport.cli import bench, check, convert, data, doctor, info, models, onnx, plugin, predict, render
+from vmexport.cli import (
+    bench,
+    check,
+    convert,
+    data,
+    doctor,
+    info,
+    models,
+    onnx,
+    plugin,
+    predict,
+    render,
+    train,
+)
 from vmexport.errors import ExitCode, OutOfMemory, VmexportError
 
 EXPORTER_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
@@ -105,6 +118,7 @@ for _name, _command in (
     ("models", models.models),
     ("convert", convert.convert),
     ("info", info.info),
+    ("train", train.train),
     ("onnx", onnx.onnx),
     ("check", check.check),
     ("bench", bench.bench),

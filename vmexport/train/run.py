@@ -1,4 +1,4 @@
-"""`train`: from a request to a trained model in a folder."""
+"""`train_model`: from a request to a trained model in a folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from vmexport.train.step import Stepper
 MOST_WORKERS = 8
 
 
-def train(
+def train_model(
     request: TrainingRequest | None = None,
     *,
     progress: Callable[[str, int, int], None] | None = None,
