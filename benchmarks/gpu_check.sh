@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Everything that needs a GPU, in one command and without a network: build for this GPU, run the tests marked `gpu`,
-# the native tests under compute-sanitizer, and both benchmarks, which write benchmarks/results/<gpu>-*.json.
-#   usage: bash benchmarks/gpu_check.sh [--quick] [build] [test] [sanitize] [operator] [model]     (no step: all of them)
-# PYTHON names the interpreter; by default .venv/bin/python where that sees a GPU, else python3.
+# the native tests under compute-sanitizer, and the benchmarks, which write benchmarks/results/<gpu>-*.json.
+#   usage: bash benchmarks/gpu_check.sh [--quick] [build] [test] [sanitize] [operator] [model] [tensorrt]
+# (no step: all of them). PYTHON names the interpreter; by default .venv/bin/python where that sees a GPU, else python3.
+# TensorRT: TENSORRT_INCLUDE_DIR names the folder of its headers, TENSORRT_LIB_DIR that of its libraries, where they are
+# not the system's; without either the step is skipped and says why.
 # A step that fails does not stop the later ones; the last lines say which failed, and the exit status is the first's:
 # 3 environment, 5 build, 6 tests, sanitizer or parity, 8 a goal of the benchmarks.
 set -uo pipefail
@@ -13,14 +15,14 @@ quick=() steps=()
 for word in "$@"; do
   case $word in
     --quick) quick=(--quick) ;;
-    build | test | sanitize | operator | model) steps+=("$word") ;;
+    build | test | sanitize | operator | model | tensorrt) steps+=("$word") ;;
     *)
-      printf 'unknown step %s\nwhy: the steps are build, test, sanitize, operator and model\nfix: bash benchmarks/gpu_check.sh\n' "$word" >&2
+      printf 'unknown step %s\nwhy: the steps are build, test, sanitize, operator, model and tensorrt\nfix: bash benchmarks/gpu_check.sh\n' "$word" >&2
       exit 2
       ;;
   esac
 done
-[ ${#steps[@]} -gt 0 ] || steps=(build test sanitize operator model)
+[ ${#steps[@]} -gt 0 ] || steps=(build test sanitize operator model tensorrt)
 
 refuse() {
   printf '%s\nwhy: %s\nfix: %s\n' "$1" "$2" "$3" >&2
@@ -79,7 +81,8 @@ build_with_nvcc() {
 }
 
 run_build() {
-  rm -f "$native"/libvmexport_*_cuda.so "$tests" # no later step may run what an earlier build left
+  # No later step may run what an earlier build left.
+  rm -f "$native"/libvmexport_*_cuda.so "$native"/libvmexport_trt*.so "$native/vmexport-run" "$tests"
   if command -v cmake >/dev/null; then build_with_cmake; else build_with_nvcc; fi || return 5
 }
 
@@ -102,6 +105,7 @@ run_sanitize() {
 
 run_operator() { "$python" benchmarks/gpu_operator.py "${quick[@]}"; }
 run_model() { "$python" benchmarks/gpu_model.py "${quick[@]}"; }
+run_tensorrt() { "$python" benchmarks/gpu_tensorrt.py "${quick[@]}"; }
 
 status=0 report=()
 for name in "${steps[@]}"; do
@@ -109,7 +113,11 @@ for name in "${steps[@]}"; do
   begun=$SECONDS
   "run_$name"
   code=$?
-  if [ $code = 0 ]; then outcome=ok; else outcome="FAILED, exit status $code"; fi
+  case $code in
+    0) outcome=ok ;;
+    77) outcome="skipped, see above" code=0 ;;
+    *) outcome="FAILED, exit status $code" ;;
+  esac
   report+=("$(printf '%-9s %4d s  %s' "$name" $((SECONDS - begun)) "$outcome")")
   [ $status != 0 ] || status=$code
 done

@@ -182,6 +182,23 @@ def _run_node(
     return _run_session(open_session(model, library, provider=provider, **config), arrays)
 
 
+def _two_level_missing(case: Case, dtype: str) -> str:
+    if not isinstance(case, ScanCase):
+        return "the convolution has one form"
+    return _function_missing(case, dtype)
+
+
+def _run_two_level(case: Case, arrays: Arrays, dtype: str) -> Array:
+    """The scan's body with few serial steps; the shortest chunks at which a length still has several."""
+    from vmexport.export.function_body import chunk_tokens, two_level_scan_function
+
+    assert isinstance(case, ScanCase)
+    attributes: dict[str, Any] = {**case.order, "scale": case.scale}
+    body = two_level_scan_function(**attributes, states=case.N, opset=18, chunk=chunk_tokens(case.L))
+    model = one_node_model(SELECTIVE_SCAN, dtype=dtype, function=body, **attributes)
+    return _run_session(open_session(model, None), arrays)
+
+
 def _run_session(session: Any, arrays: Arrays) -> Array:
     """Run on contiguous copies; bfloat16 travels as its bits, because NumPy does not know it."""
     import onnxruntime
@@ -250,4 +267,5 @@ BACKENDS = (
         gpu=True,
     ),
     Backend("function", lambda case, arrays, dtype: _run_node(case, arrays, dtype, None), _function_missing),
+    Backend("two-level", _run_two_level, _two_level_missing),
 )

@@ -39,6 +39,14 @@ def videos_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def films_of_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of real films in class folders (`labelled.CLASSES`); not to be changed."""
+    from labelled import write_set
+
+    return write_set(tmp_path_factory.mktemp("classes"))
+
+
+@pytest.fixture(scope="session")
 def root_dir() -> Path:
     """The source tree."""
     return ROOT
@@ -48,3 +56,11 @@ def root_dir() -> Path:
 def rng() -> np.random.Generator:
     """The same numbers in every run."""
     return np.random.default_rng(20240)
+
+
+@pytest.fixture(scope="session")
+def small_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real H.264 file of a few kilobytes; copy it, do not change it."""
+    from sets import make_film  # a data set's test needs PyAV, others do not
+
+    return make_film(tmp_path_factory.mktemp("film") / "film.mp4")

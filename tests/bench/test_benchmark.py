@@ -14,9 +14,9 @@ import vmexport
 from vmexport.bench import measure
 from vmexport.bench.process import Worker
 from vmexport.bench.report import FAILED, MEASURED, SKIPPED, Latency
-from vmexport.bench.weights import frozen_network
 from vmexport.errors import BuildError, InputError, ParityError, ShapeError, UsageError
 from vmexport.export import export_onnx
+from vmexport.export.weights import frozen_network
 from vmexport.model import VideoMamba, freeze, save_checkpoint
 
 pytest.importorskip("onnxruntime")

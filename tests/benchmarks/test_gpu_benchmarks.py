@@ -99,7 +99,7 @@ def test_goals_of_the_model() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-@pytest.mark.parametrize("script", ["gpu_operator.py", "gpu_model.py"])
+@pytest.mark.parametrize("script", ["gpu_operator.py", "gpu_model.py", "gpu_tensorrt.py"])
 def test_without_a_gpu_a_benchmark_refuses(root_dir: Path, script: str) -> None:
     command = [sys.executable, f"benchmarks/{script}"]
     environment = {"PYTHONPATH": str(root_dir), "PATH": "/usr/bin:/bin"}

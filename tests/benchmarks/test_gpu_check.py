@@ -54,7 +54,7 @@ def test_an_unknown_step_is_a_usage_error(root_dir: Path) -> None:
     done = check(root_dir, "tests")
     assert done.returncode == 2
     assert "unknown step tests" in done.stderr
-    assert "build, test, sanitize, operator and model" in done.stderr
+    assert "build, test, sanitize, operator, model and tensorrt" in done.stderr
 
 
 @pytest.fixture
@@ -73,6 +73,7 @@ def pretend(tmp_path: Path) -> dict[str, str]:
         "  *get_device_capability*) echo 90 ;;\n"
         '  *"-m pytest"*) [ "$FAIL" = skipped ] || echo 3 passed; [ "$FAIL" != test ] ;;\n'
         '  *gpu_operator.py*) [ "$FAIL" != operator ] || exit 6 ;;\n'
+        '  *gpu_tensorrt.py*) [ "$FAIL" = tensorrt ] || exit 77; exit 5 ;;\n'
         "  *) exit 0 ;;\n"
         "esac\n"
     )
@@ -90,13 +91,17 @@ def copy(root_dir: Path, tmp_path: Path) -> Path:
     return target.parent.parent
 
 
-@pytest.mark.parametrize(("failing", "status"), [("", 0), ("test", 6), ("skipped", 6), ("operator", 6)])
+@pytest.mark.parametrize(
+    ("failing", "status"), [("", 0), ("test", 6), ("skipped", 6), ("operator", 6), ("tensorrt", 5)]
+)
 def test_a_failed_step_is_reported_and_the_later_ones_still_run(
     copy: Path, pretend: dict[str, str], failing: str, status: int
 ) -> None:
-    done = check(copy, "build", "test", "operator", "model", FAIL=failing, **pretend)
+    steps = ["build", "test", "operator", "model", "tensorrt"]
+    done = check(copy, *steps, FAIL=failing, **pretend)
     assert done.returncode == status, done.stdout + done.stderr
     expected = [{"skipped": "test"}.get(failing, failing)] if failing else []
     summary = done.stdout.split("== summary, sm_90")[1].strip().splitlines()
-    assert [line.split()[0] for line in summary] == ["build", "test", "operator", "model"]
+    assert [line.split()[0] for line in summary] == steps
     assert [line.split()[0] for line in summary if "FAILED" in line] == expected
+    assert ("skipped, see above" in summary[-1]) == (failing != "tensorrt")  # no TensorRT is no failure

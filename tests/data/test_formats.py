@@ -316,6 +316,15 @@ def test_class_folders_with_parts(tmp_path: Path, small_film: Path) -> None:
         open_index(tmp_path, "test")
 
 
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_one_part_alone_can_be_evaluated(tmp_path: Path, small_film: Path, part: str) -> None:
+    put(tmp_path, [f"{part}/climb/1.mp4", f"{part}/dive/2.mp4"], small_film)
+    index = open_index(tmp_path, part)
+    assert (index.classes, len(index)) == (("climb", "dive"), 2)
+    put(tmp_path, ["jump/3.mp4"], small_film)  # so that "val" is a class among others
+    assert open_index(tmp_path, "all").classes == tuple(sorted(("jump", part)))
+
+
 def test_class_folders_without_parts_are_divided_by_name(tmp_path: Path, small_film: Path) -> None:
     put(tmp_path / "one", [f"{c}/{n}.mp4" for c in ("a", "b") for n in range(10)], small_film)
     training, validation = open_index(tmp_path / "one"), open_index(tmp_path / "one", "val")

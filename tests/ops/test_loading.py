@@ -11,7 +11,7 @@ import vmexport
 from vmexport.errors import EnvironmentProblem, UsageError
 from vmexport.ops import cache
 from vmexport.ops.build_report import BUILT, Target
-from vmexport.ops.libraries import CUDA_LIBRARY, SCAN_LIBRARY
+from vmexport.ops.libraries import CUDA_LIBRARY, SCAN_LIBRARY, TRT_LIBRARY
 from vmexport.ops.loading import library_path, locate, locate_plugins
 from vmexport.ops.sources import source_digest
 
@@ -33,7 +33,7 @@ class Installation:
         os.utime(path, (built_at, built_at))
         return path
 
-    def cached(self, name: str, built_at: float, sources: str = "") -> Path:
+    def cached(self, name: str, built_at: float, sources: str = "", tensorrt: str = "") -> Path:
         """A library of the cache."""
         root = cache.prepare_root()
         folder = root / "staged"
@@ -44,6 +44,7 @@ class Installation:
             "built_at": built_at,
             "targets": [vars(Target(name, BUILT, ""))],
             "request": {},
+            "tensorrt": tensorrt,
         }
         return cache.publish(folder, f"{name}{built_at}", manifest).folder / name
 
@@ -81,7 +82,20 @@ def test_each_library_is_looked_for_by_itself(here: Installation) -> None:
     here.package(SCAN_LIBRARY, 100)
     cuda = here.cached(CUDA_LIBRARY, 50)
     assert library_path(CUDA_LIBRARY) == cuda.resolve()
-    assert [one.origin for one in locate_plugins()] == ["package", "", "cache", ""]
+    origins = {one.name: one.origin for one in locate_plugins() if one.origin}
+    assert origins == {SCAN_LIBRARY: "package", CUDA_LIBRARY: "cache"}
+
+
+def test_a_plugin_is_chosen_by_the_major_version_of_tensorrt(here: Installation) -> None:
+    of_10 = here.cached(TRT_LIBRARY, 100, tensorrt="10.3.0")
+    of_11 = here.cached(TRT_LIBRARY, 200, tensorrt="11.1.0")
+    assert library_path(TRT_LIBRARY) == of_11.resolve()
+    assert library_path(TRT_LIBRARY, 10) == of_10.resolve()
+    assert library_path(TRT_LIBRARY, 8) is None
+    packaged = here.package(TRT_LIBRARY, 300)  # of nobody knows which version
+    assert library_path(TRT_LIBRARY) == packaged.resolve()
+    assert library_path(TRT_LIBRARY, 10) == of_10.resolve()
+    assert library_path(TRT_LIBRARY, 8) == packaged.resolve()
 
 
 def test_libraries_of_other_sources_do_not_count(here: Installation) -> None:

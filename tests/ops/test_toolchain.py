@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,32 @@ def test_cuda_on_needs_nvcc(
 def test_the_environment_is_part_of_the_versions(complete: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXXFLAGS", "-march=native")
     assert find_toolchain("off").versions["CXXFLAGS"] == "-march=native"
+
+
+PARTS = ("MAJOR", "MINOR", "PATCH")
+HEADERS = {
+    "numbers": "".join(
+        f"#define NV_TENSORRT_{x} {n} //!< {x}\n" for x, n in zip(PARTS, (10, 3, 0), strict=True)
+    ),
+    "names": "".join(
+        f"#define TRT_{x}_ENTERPRISE {n}\n#define NV_TENSORRT_{x} TRT_{x}_ENTERPRISE\n"
+        for x, n in zip(PARTS, (11, 1, 0), strict=True)
+    ),
+    "damaged": "#define NV_TENSORRT_MAJOR\n",
+}
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="cmake is not installed")
+@pytest.mark.parametrize(("form", "version"), [("numbers", "10.3.0"), ("names", "11.1.0"), ("damaged", "")])
+def test_cmake_reads_the_version_of_tensorrts_headers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, version: str
+) -> None:
+    folder = tmp_path / "TensorRT of mine" / "include"
+    folder.mkdir(parents=True)
+    (folder / "NvInfer.h").touch()
+    (folder / "NvInferVersion.h").write_text(HEADERS[form])
+    monkeypatch.setenv("TENSORRT_ROOT", str(folder.parent))
+    tools = find_toolchain("off", Path(__file__).parents[2] / "plugins")
+    assert tools.tensorrt == version
+    assert tools.versions["TensorRT headers"] == (f"{version} {folder.resolve()}" if version else "")
+    assert find_toolchain("off").tensorrt == ""  # nobody to ask

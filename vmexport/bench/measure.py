@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from vmexport.bench.environment import environment
-from vmexport.bench.flops import Cost, count
 from vmexport.bench.process import Worker
 from vmexport.bench.report import FAILED, MEASURED, SKIPPED, BackendResult, BenchmarkReport, Latency
 from vmexport.bench.subject import Subject, subject
 from vmexport.config.threads import usable_cores
 from vmexport.errors import EnvironmentProblem, InputError, UsageError
+from vmexport.model.flops import Cost, count
 from vmexport.runtime.agreement import TOLERANCES, Agreement, compare_logits
 from vmexport.runtime.parity import random_clips
 from vmexport.runtime.runner import Array, check_clips

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from vmexport.bench.environment import Environment
-from vmexport.bench.flops import Cost
 from vmexport.errors import ParityError
+from vmexport.model.flops import Cost
 from vmexport.runtime.agreement import Agreement
 
 MEASURED, FAILED, SKIPPED = "measured", "parity failed", "skipped"

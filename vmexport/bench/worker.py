@@ -47,7 +47,7 @@ def _open_torch(model: Path, threads: int) -> tuple[Call, str]:
     """PyTorch eager on the frozen network, from a checkpoint or out of an `.onnx` file."""
     import torch
 
-    from vmexport.bench.weights import frozen_network
+    from vmexport.export.weights import frozen_network
     from vmexport.model import freeze, load_checkpoint
     from vmexport.ops.libraries import SCAN_LIBRARY
     from vmexport.ops.loading import library_path

@@ -12,8 +12,8 @@ from vmexport.cli import options, render
 from vmexport.errors import UsageError
 
 if TYPE_CHECKING:
-    from vmexport.bench.flops import Cost
     from vmexport.config import ModelInfo
+    from vmexport.model.flops import Cost
 
 CONVENTIONS = {
     "tokens": "tokens of one clip, class token included",
@@ -38,7 +38,7 @@ def info(
     verbose: options.Verbose = 0,
 ) -> None:
     """Show sizes and costs of a preset, a checkpoint or an ONNX file."""
-    from vmexport.bench.flops import count
+    from vmexport.model.flops import count
 
     settings = options.given(frames=frames, size=size, num_classes=classes)
     loading = options.given(interpolate_time=interpolate_time, trust_pickle=trust_pickle)

@@ -14,7 +14,9 @@ from vmexport.cli import (
     check,
     convert,
     data,
+    delta,
     doctor,
+    eval,
     info,
     models,
     onnx,
@@ -123,6 +125,8 @@ for _name, _command in (
     ("check", check.check),
     ("bench", bench.bench),
     ("predict", predict.predict_command),
+    ("eval", eval.eval_command),
+    ("delta", delta.delta),
 ):
     app.command(_name)(_command)
 app.add_typer(data.app, name="data")

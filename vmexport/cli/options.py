@@ -65,6 +65,14 @@ TrustPickle = Annotated[
 ]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: every core.")]
 Device = Annotated[str, typer.Option(help="Where the model runs: cpu or cuda.")]
+Data = Annotated[
+    Path,
+    typer.Option(help="Folder or list of a data set: class folders, Kinetics CSV, SSV2 JSON, HMDB51 splits."),
+]
+Layout = Annotated[
+    str, typer.Option(help="Format of the data set: auto, folder, kinetics, ssv2, hmdb51 or index.")
+]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that decode videos; 0: this one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 Verbose = Annotated[
     int,

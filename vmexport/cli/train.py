@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from vmexport.train import EpochRecord, TrainReport
 
 
+THE_CARDS = "the card's"
+
+
 def train(
     data: Annotated[
         Path | None,
@@ -45,25 +48,23 @@ def train(
         str | None,
         typer.Option(
             metavar="PATH|auto",
-            help="Go on with a run: its folder, a checkpoint, or auto: the run of --out or the newest, if any.",
+            help="Go on with a run: its folder, a checkpoint, or auto (the run of --out, or the newest).",
             show_default=False,
         ),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the data.", show_default="the card's")
-    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", show_default=THE_CARDS)] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(help="Clips of one optimiser step, over all processes.", show_default="the card's"),
+        typer.Option(help="Clips of one optimiser step, over all processes.", show_default=THE_CARDS),
     ] = None,
     accumulate: Annotated[
         int | None,
-        typer.Option(help="Micro-batches a step: same result, less memory.", show_default="the card's"),
+        typer.Option(help="Micro-batches a step: same result, less memory.", show_default=THE_CARDS),
     ] = None,
-    lr: Annotated[float | None, typer.Option(help="Peak learning rate.", show_default="the card's")] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.", show_default=THE_CARDS)] = None,
     frames: options.Frames = None,
     size: options.Size = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random.", show_default="the card's")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.", show_default=THE_CARDS)] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +20,7 @@ from vmexport.data.index import VideoIndex
 from vmexport.data.sampling import Cropping, Rectangle, random_indices, random_rectangle
 from vmexport.errors import InputError
 from vmexport.video import FrameReader, Views, load_clips, parse_views
+from vmexport.video.transform import check_long_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +29,11 @@ REPLACEMENTS = 20
 """Other videos tried in place of an unreadable one before training gives up."""
 
 _log = logging.getLogger(__name__)
+
+# A decoder that waits for the garbage collector keeps its threads until then. Worker processes are forked
+# without them, and one that collects such a decoder waits for its threads for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=gc.collect)
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,8 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
                 self._failures[chosen] += 1
                 _log.info("%s; another video takes its place", " ".join(str(error).split()))
                 last = error
-            chosen = int(random.integers(len(self.index)))
+            others = max(1, len(self.index) - 1)
+            chosen = (chosen + 1 + int(random.integers(others))) % len(self.index)
         raise InputError(
             f"{REPLACEMENTS + 1} videos in a row could not be read",
             f"the last one: {last.what}{f' ({last.why})' if last.why else ''}",
@@ -143,6 +152,7 @@ def _read_part(
     info = reader.info
     height = max(size, round(info.height * size / part.height))
     width = max(size, round(info.width * size / part.width))
+    check_long_side(info.height, info.width, max(height, width), size)
     top = min(round(part.top * height / info.height), height - size)
     left = min(round(part.left * width / info.width), width - size)
     return reader.read(indices, (height, width))[:, top : top + size, left : left + size]

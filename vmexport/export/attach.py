@@ -8,13 +8,25 @@ import onnx
 from onnx import helper
 
 from vmexport.errors import BuildError
-from vmexport.export.function_body import causal_conv1d_function, selective_scan_function
+from vmexport.export.function_body import (
+    causal_conv1d_function,
+    chunk_tokens,
+    selective_scan_function,
+    two_level_scan_function,
+)
 from vmexport.export.graph import operator_nodes
 from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
 
+ONE_LEVEL, TWO_LEVEL = "one level", "two level"
+"""Forms of the scan's body: least work (CPUs), or fewest serial steps (GPUs without our plugin)."""
 
-def attach_functions(model: onnx.ModelProto) -> None:
+
+def attach_functions(model: onnx.ModelProto, form: str = ONE_LEVEL) -> None:
     """Add one function body an operator to `model`, in place.
+
+    Args:
+        model: a graph without function bodies.
+        form: `ONE_LEVEL` or `TWO_LEVEL`.
 
     Raises:
         BuildError: nodes of one operator differ in their attributes, which one body cannot serve.
@@ -25,11 +37,21 @@ def attach_functions(model: onnx.ModelProto) -> None:
     convolutions = operator_nodes(model.graph, CAUSAL_CONV1D)
     states = shapes[scans[0].input[2]][-1]  # A is (S, D, N)
     _, channels, taps = shapes[convolutions[0].input[1]]  # weight is (S, D, K)
-    bodies = (
-        selective_scan_function(**_common_attributes(scans), states=states, opset=opset),
-        causal_conv1d_function(**_common_attributes(convolutions), channels=channels, taps=taps, opset=opset),
+    settings = {**_common_attributes(scans), "states": states, "opset": opset}
+    if form == TWO_LEVEL:
+        scan = two_level_scan_function(**settings, chunk=chunk_tokens(_length(model.graph, scans[0])))
+    else:
+        scan = selective_scan_function(**settings)
+    convolution = causal_conv1d_function(
+        **_common_attributes(convolutions), channels=channels, taps=taps, opset=opset
     )
-    model.functions.extend(bodies)
+    model.functions.extend((scan, convolution))
+
+
+def _length(graph: onnx.GraphProto, scan: onnx.NodeProto) -> int:
+    """Tokens `L` of a scan's u (S, B, L, D), which the export states."""
+    (info,) = (info for info in graph.value_info if info.name == scan.input[0])
+    return int(info.type.tensor_type.shape.dim[2].dim_value)
 
 
 def _common_attributes(nodes: list[onnx.NodeProto]) -> dict[str, Any]:

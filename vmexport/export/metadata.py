@@ -39,5 +39,13 @@ def read_info(path: Path | str) -> ModelInfo:
     Raises:
         InputError: no such file, a damaged one, or a model from elsewhere.
     """
-    model = load_onnx(path)
-    return ModelInfo.from_metadata({entry.key: entry.value for entry in model.metadata_props}, str(path))
+    return read_metadata(load_onnx(path), str(path))
+
+
+def read_metadata(model: onnx.ModelProto, source: str) -> ModelInfo:
+    """What a loaded file says of itself; `source` names it in errors.
+
+    Raises:
+        InputError: a model from elsewhere, or damaged entries.
+    """
+    return ModelInfo.from_metadata({entry.key: entry.value for entry in model.metadata_props}, source)

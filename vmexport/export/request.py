@@ -68,7 +68,7 @@ class Request:
         if self.check:
             _check_runtime(self.fallback)
         _check_target(self.path)
-        _check_finite(self.model, self.source)
+        refuse_damaged(self.model, self.source)
 
 
 def network_and_name(model: VideoMamba | Path | str) -> tuple[VideoMamba, str]:
@@ -112,8 +112,12 @@ def _check_target(path: Path) -> None:
         )
 
 
-def _check_finite(model: VideoMamba, source: str) -> None:
-    """Refuse weights that hold NaN or infinity."""
+def refuse_damaged(model: VideoMamba, source: str) -> None:
+    """Refuse weights that hold NaN or infinity.
+
+    Raises:
+        InputError: names the first such weight.
+    """
     for name, value in model.state_dict().items():
         if not torch.isfinite(value).all():
             raise InputError(

@@ -12,7 +12,11 @@ from vmexport.errors import BuildError
 from vmexport.export.graph import operator_nodes
 from vmexport.ops.schema import CAUSAL_CONV1D, CONV_INPUTS, DOMAIN, SCAN_INPUTS, SELECTIVE_SCAN
 
-ACTIVATION_TYPES = {"fp32": TensorProto.FLOAT, "fp16": TensorProto.FLOAT16}
+ACTIVATION_TYPES = {
+    "fp32": TensorProto.FLOAT,
+    "fp16": TensorProto.FLOAT16,
+    "bf16": TensorProto.BFLOAT16,
+}
 ISLANDS = {SELECTIVE_SCAN: ("A", "D", "delta_bias"), CAUSAL_CONV1D: ("weight", "bias")}
 """Inputs of each operator that stay float32 in every precision."""
 
@@ -25,16 +29,29 @@ def verify(model: onnx.ModelProto, architecture: Architecture, precision: str, p
     Args:
         model: the model as it stands in the file.
         architecture: the network that it must be.
-        precision: "fp32" or "fp16".
+        precision: "fp32", "fp16" or "bf16".
         path: the file, for `onnx.checker`, and for messages.
 
     Raises:
         BuildError: an operator is missing or in the wrong number, a float32 island was retyped, or the model
             is not valid ONNX.
     """
-    types = _value_types(model.graph)
+    verify_graph(model.graph, architecture, precision)
+    try:
+        onnx.checker.check_model(path)
+    except onnx.checker.ValidationError as error:
+        raise BuildError("the exported graph is not valid ONNX", str(error).strip()) from error
+
+
+def verify_graph(graph: onnx.GraphProto, architecture: Architecture, precision: str) -> None:
+    """Check operators and types of a graph.
+
+    Raises:
+        BuildError: an operator is missing or in the wrong number, or a value has a wrong type.
+    """
+    types = _value_types(graph)
     for kind, names in _INPUTS.items():
-        nodes = operator_nodes(model.graph, kind)
+        nodes = operator_nodes(graph, kind)
         _expect(f"{DOMAIN}::{kind} nodes", architecture.depth, len(nodes))
         for node in nodes:
             _expect(f"inputs of {node.name}", len(names), len(node.input))
@@ -42,12 +59,8 @@ def verify(model: onnx.ModelProto, architecture: Architecture, precision: str, p
                 island = name in ISLANDS[kind]
                 expected = TensorProto.FLOAT if island else ACTIVATION_TYPES[precision]
                 _expect_type(f"{name} of {node.name}", expected, types.get(value))
-    for value in (*model.graph.input, *model.graph.output):
+    for value in (*graph.input, *graph.output):
         _expect_type(value.name, TensorProto.FLOAT, value.type.tensor_type.elem_type)
-    try:
-        onnx.checker.check_model(path)
-    except onnx.checker.ValidationError as error:
-        raise BuildError("the exported graph is not valid ONNX", str(error).strip()) from error
 
 
 def count_nodes(graph: onnx.GraphProto) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import torch
@@ -15,7 +16,7 @@ from vmexport.model.network import Block, VideoMamba
 from vmexport.model.norm import LayerNorm, RMSNorm
 from vmexport.ops import causal_conv1d, directional_selective_scan
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """Precisions of the inference form and the dtype of its weights and activations."""
 
 
@@ -24,19 +25,39 @@ def freeze(model: VideoMamba, precision: str = "fp32") -> FrozenVideoMamba:
 
     Args:
         model: the model.
-        precision: "fp32", or "fp16" for half-precision weights and activations with float32 islands (norms,
-            `A`, `D`, delta's bias, convolution weights, scan state, residual stream, head and logits).
+        precision: "fp32", or "fp16" or "bf16" for half-precision weights and activations with float32 islands
+            (norms, `A`, `D`, delta's bias, convolution weights, scan state, residual stream, head, logits).
 
     Raises:
         UsageError: an unknown precision.
     """
+    frozen = FrozenVideoMamba(model, _dtype(precision)).eval().requires_grad_(False)
+    frozen.info = replace(model.info, precision=precision)
+    return frozen
+
+
+def retyped(frozen: FrozenVideoMamba, precision: str) -> FrozenVideoMamba:
+    """A float32 inference form in another precision, with the same islands as `freeze` leaves.
+
+    Raises:
+        UsageError: an unknown precision.
+    """
+    frozen = copy.deepcopy(frozen)
+    for module in frozen.modules():
+        if isinstance(module, FrozenEmbedding | FrozenMixer):  # of the others every parameter is an island
+            for parameter in module.parameters(recurse=False):
+                parameter.data = parameter.data.to(_dtype(precision))
+    frozen.info = replace(frozen.info, precision=precision)
+    return frozen
+
+
+def _dtype(precision: str) -> torch.dtype:
+    """The dtype of weights and activations."""
     if precision not in DTYPES:
         raise UsageError(
             f"unknown precision {precision!r}", f"expected one of {', '.join(DTYPES)}", "use fp32"
         )
-    frozen = FrozenVideoMamba(model, DTYPES[precision]).eval().requires_grad_(False)
-    frozen.info = replace(model.info, precision=precision)
-    return frozen
+    return DTYPES[precision]
 
 
 class FrozenEmbedding(nn.Module):
@@ -102,14 +123,27 @@ class FrozenMixer(nn.Module):
         for name in ("D", "dt_bias", "conv_weight", "conv_bias"):
             self.register_buffer(name, getattr(source, name).detach().float().clone())
 
-    def scan(self, hidden: Tensor) -> Tensor:
-        """Everything before the projection out: float32 `(B, L, d)` to the gated sum `(B, L, D)`."""
+    def operands(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What the scan reads of float32 `(B, L, d)`.
+
+        Returns:
+            u; delta before bias and softplus `(S, B, L, D)` each; BC `(S, B, L, 2N)`; z `(B, L, D)`.
+        """
         hidden = hidden.to(self.x_weight.dtype)
         x, z = torch.matmul(hidden, self.x_weight), torch.matmul(hidden, self.z_weight)  # (B, L, D) each
         u = causal_conv1d(x, self.conv_weight, self.conv_bias, **self.order)  # (S, B, L, D)
         mixed = torch.matmul(u, self.x_proj)  # (S, B, L, R + 2N)
         low_rank, bc = torch.split(mixed, self.widths, dim=-1)  # (S, B, L, R), (S, B, L, 2N)
-        delta = torch.matmul(low_rank, self.dt_proj)  # (S, B, L, D)
+        return u, torch.matmul(low_rank, self.dt_proj), bc, z
+
+    def step_sizes(self, hidden: Tensor) -> Tensor:
+        """Delta itself, after bias and softplus: float32 `(B, L, d)` to float32 `(S, B, L, D)`."""
+        delta = self.operands(hidden)[1].float()
+        return nn.functional.softplus(delta + self.dt_bias[:, None, None])
+
+    def scan(self, hidden: Tensor) -> Tensor:
+        """Everything before the projection out: float32 `(B, L, d)` to the gated sum `(B, L, D)`."""
+        u, delta, bc, z = self.operands(hidden)
         gated: Tensor = directional_selective_scan(
             u, delta, self.A, bc, self.D, self.dt_bias, z, **self.order, scale=self.scale
         )

@@ -58,7 +58,7 @@ def build_plugins(
     say: Progress = progress or (lambda _text, _done, _total: None)
     request = understand(cuda, architectures, jobs)
     sources = require_sources()
-    tools = find_toolchain(cuda)
+    tools = find_toolchain(cuda, sources)
     digest = source_digest(sources)
     key = _key(digest, tools, request)
     with _disk_errors():
@@ -177,6 +177,7 @@ def _manifest(digest: str, tools: Toolchain, request: Request, targets: tuple[Ta
         "targets": [vars(target) for target in targets],
         "request": {"cuda": request.cuda, "architectures": request.architectures},
         "toolchain": dict(tools.versions),
+        "tensorrt": tools.tensorrt,
     }
 
 

@@ -40,6 +40,7 @@ class Entry:
         built_at: seconds since the epoch.
         targets: what CMake reported.
         request: the settings it was built with.
+        tensorrt: version of the TensorRT headers that were there, such as `10.3.0`, or empty.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class Entry:
     built_at: float
     targets: tuple[Target, ...]
     request: Mapping[str, Any]
+    tensorrt: str = ""
 
 
 def cache_root() -> Path:
@@ -190,6 +192,7 @@ def _read(folder: Path) -> Entry | None:
             float(manifest["built_at"]),
             parse_targets(manifest["targets"]),
             dict(manifest["request"]),
+            str(manifest.get("tensorrt", "")),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -61,7 +61,7 @@ class Location:
     fix: str = ""
 
 
-def library_path(name: str) -> Path | None:
+def library_path(name: str, tensorrt_major: int | None = None) -> Path | None:
     """Where a native library lies, or None where it was not built.
 
     Only the package's own `_native` folders (an editable install has two of them) and vmexport's folder in
@@ -69,11 +69,13 @@ def library_path(name: str) -> Path | None:
 
     Args:
         name: file name, such as `libvmexport_scan.so`.
+        tensorrt_major: of the cache, only a build against this major version of TensorRT; the package's own
+            copy is the caller's to question (`vmexport_trt_build_info`).
 
     Raises:
         EnvironmentProblem: it is there, but another user of this machine could have written it.
     """
-    found = _find(name)
+    found = _find(name, tensorrt_major)
     return None if found is None else found[0]
 
 
@@ -101,11 +103,12 @@ def locate_plugins() -> tuple[Location, ...]:
     return tuple(locate(name) for name in LIBRARIES)
 
 
-def _find(name: str) -> tuple[Path, str] | None:
+def _find(name: str, tensorrt_major: int | None = None) -> tuple[Path, str] | None:
     """Path and origin of the newest copy that counts."""
     packaged = _in_package(name)
-    entry = _in_cache(name, may_refuse=packaged is None)
-    if entry is not None and (packaged is None or entry.built_at > packaged.stat().st_mtime):
+    entry = _in_cache(name, tensorrt_major, may_refuse=packaged is None)
+    sure = tensorrt_major is not None  # of the entry: nobody has asked the packaged copy
+    if entry is not None and (packaged is None or sure or entry.built_at > packaged.stat().st_mtime):
         path = (entry.folder / name).resolve()
         root = cache.cache_root().resolve()
         require_trusted(path, *(place for place in path.parents if place.is_relative_to(root)))
@@ -122,14 +125,19 @@ def _in_package(name: str) -> Path | None:
     return next((path.resolve() for path in paths if path.is_file()), None)
 
 
-def _in_cache(name: str, may_refuse: bool) -> cache.Entry | None:
+def _in_cache(name: str, tensorrt_major: int | None, may_refuse: bool) -> cache.Entry | None:
     """The newest entry of the cache that holds the library, made from the sources of this installation.
 
     Raises:
         EnvironmentProblem: nothing there can be trusted and there is no other copy (`may_refuse`).
     """
     try:
-        candidates = [entry for entry in cache.entries() if name in built(entry.targets)]
+        candidates = [
+            entry
+            for entry in cache.entries()
+            if name in built(entry.targets)
+            and tensorrt_major in (None, int(entry.tensorrt.partition(".")[0] or 0))
+        ]
         problem = cache.untrusted_root() if candidates else None
     except EnvironmentProblem:
         return None  # no cache folder at all

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -18,7 +19,10 @@ CMAKE_AT_LEAST = (3, 22)
 CUDA_FOLDERS = ("/usr/local/cuda/bin", "/opt/cuda/bin")
 """Where the toolkit lies when nobody has put it on the path."""
 
-SETTINGS = ("CXX", "CC", "CXXFLAGS", "LDFLAGS", "CUDACXX", "CUDAHOSTCXX", "CUDAFLAGS", "CMAKE_ARGS")
+SETTINGS = (
+    "CXX", "CC", "CXXFLAGS", "LDFLAGS", "CUDACXX", "CUDAHOSTCXX", "CUDAFLAGS", "CMAKE_ARGS",
+    "TENSORRT_INCLUDE_DIR", "TENSORRT_ROOT",
+)  # fmt: skip
 """Variables of the environment that CMake, or `vmexport plugin build` itself, heeds."""
 
 
@@ -31,6 +35,7 @@ class Toolchain:
         generator: CMake's name for the build tool.
         make_program: the build tool.
         nvcc: CUDA's compiler, or None.
+        tensorrt: version of the TensorRT headers that the plugin is compiled against, or empty.
         versions: first line of each tool's version by name; what a build's key is made of.
     """
 
@@ -38,14 +43,17 @@ class Toolchain:
     generator: str
     make_program: str
     nvcc: str | None
+    tensorrt: str
     versions: Mapping[str, str]
 
 
-def find_toolchain(cuda: str) -> Toolchain:
+def find_toolchain(cuda: str, sources: Path | None = None) -> Toolchain:
     """Find the tools.
 
     Args:
         cuda: `auto`, `on` (nvcc must be there) or `off` (it is not looked for).
+        sources: of the native libraries, whose CMake files know where TensorRT's headers may lie; without
+            sources these are not looked for.
 
     Raises:
         EnvironmentProblem: a tool is missing or too old; names its package.
@@ -61,9 +69,11 @@ def find_toolchain(cuda: str) -> Toolchain:
         "generator": generator,
         "C++ compiler": f"{compiler} {_version(compiler)}",
         "nvcc": "" if nvcc is None else f"{nvcc} {_version(nvcc)}",
+        "TensorRT headers": "" if sources is None else _tensorrt(cmake, sources),
     }
     versions.update({name: os.environ[name] for name in SETTINGS if os.environ.get(name)})
-    return Toolchain(cmake, generator, make_program, nvcc, versions)
+    tensorrt = versions["TensorRT headers"].partition(" ")[0]
+    return Toolchain(cmake, generator, make_program, nvcc, tensorrt, versions)
 
 
 def find_nvcc() -> str | None:
@@ -121,6 +131,17 @@ def _compiler() -> str:
             return path
     why = f"CXX={given} names no program" if given else "the libraries are compiled on this machine"
     raise EnvironmentProblem("no C++ compiler was found", why, "sudo apt-get install g++")
+
+
+def _tensorrt(cmake: str, sources: Path) -> str:
+    """Version and folder of TensorRT's headers as CMake finds them, or nothing."""
+    script = sources / "cmake" / "TensorRTHeaders.cmake"
+    words = [cmake, f"-DVMEXPORT_PROCESSOR={platform.machine()}", "-P", str(script)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _missing_nvcc() -> EnvironmentProblem:

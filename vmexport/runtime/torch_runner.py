@@ -17,7 +17,7 @@ class TorchRunner(Runner):
     """Runs a `VideoMamba`; any batch.
 
     Args:
-        model: the network; it is not changed.
+        model: the network, which is not changed, or its inference form, whose precision is then its own.
         source: name in messages.
         threads: threads of PyTorch while the runner is open; 0 leaves them alone.
         precision: "fp32" or "fp16", the precision of the frozen form.
@@ -35,7 +35,7 @@ class TorchRunner(Runner):
 
     def __init__(
         self,
-        model: VideoMamba,
+        model: VideoMamba | FrozenVideoMamba,
         source: str = "the model",
         threads: int = 0,
         precision: str = "fp32",
@@ -75,7 +75,9 @@ class TorchRunner(Runner):
                 else "no driver or no GPU",
                 "look at nvidia-smi and pip show torch   (or go without: --device cpu)",
             )
-        self._frozen = freeze(self._model, self._precision).to(self._device)
+        model = self._model
+        frozen = model if isinstance(model, FrozenVideoMamba) else freeze(model, self._precision)
+        self._frozen = frozen.to(self._device)
         if self._threads:
             self._threads_before = torch.get_num_threads()
             torch.set_num_threads(self._threads)

@@ -92,7 +92,7 @@ def _lines(path: Path) -> Sequence[dict[str, Any]]:
 
 def _epoch(line: Mapping[str, Any]) -> EpochRecord:
     """An epoch's record out of its line."""
-    return EpochRecord(**{field.name: line.get(field.name) for field in fields(EpochRecord)})  # type: ignore[arg-type]
+    return EpochRecord(**{field.name: line.get(field.name) for field in fields(EpochRecord)})
 
 
 def _board(out: Path, step: int) -> Any:

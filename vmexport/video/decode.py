@@ -193,7 +193,11 @@ class FrameReader:
         stored_height, stored_width = self.info.orientation.size(height, width)
         try:
             picture = frame.to_ndarray(
-                format="rgb24", width=stored_width, height=stored_height, interpolation=INTERPOLATION
+                format="rgb24",
+                width=stored_width,
+                height=stored_height,
+                interpolation=INTERPOLATION,
+                threads=1,  # a pool of threads cannot be freed in a process that is forked off later
             )
         except (FFmpegError, ValueError) as error:  # a colour matrix or a pixel format that swscale lacks
             raise InputError(

@@ -38,13 +38,22 @@ def resized_size(height: int, width: int, side: int) -> tuple[int, int]:
         InputError: the picture is so elongated that its longer side would pass `MAX_LONG_SIDE`.
     """
     longer = max(height, width) * side // min(height, width)
+    check_long_side(height, width, longer, side)
+    return (side, longer) if height <= width else (longer, side)
+
+
+def check_long_side(height: int, width: int, longer: int, side: int) -> None:
+    """Refuse a picture whose longer side would pass `MAX_LONG_SIDE` (or the shorter one, if that is longer).
+
+    Raises:
+        InputError: it would.
+    """
     if longer > max(MAX_LONG_SIDE, side):
         raise InputError(
             "the picture is too elongated",
             f"{width}x{height} pixels would become {longer} pixels long; at most {MAX_LONG_SIDE}",
             "crop the video first",
         )
-    return (side, longer) if height <= width else (longer, side)
 
 
 def crops(frames: NDArray[np.uint8], size: int, number: int) -> Iterator[NDArray[np.uint8]]:

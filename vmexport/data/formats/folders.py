@@ -29,8 +29,8 @@ def read_folders(root: Path) -> Catalogue:
                     "merge them, or move one away",
                 )
             parts[part] = folder
-    if "train" not in parts and len(parts) < 2:
-        parts = {UNPARTED: root}
+    if "train" not in parts and len(parts) < 2 and set(_class_folders(root)) != set(parts.values()):
+        parts = {UNPARTED: root}  # a class may be called "test", but hardly the only one
     found = {part: _videos_of(folder) for part, folder in parts.items()}
     classes = sorted({name for by_class in found.values() for name in by_class})
     catalogue = Catalogue("folder", root, tuple(classes), {})

@@ -17,6 +17,9 @@ LAST = np.iinfo(np.int64).min
 class Writer:
     """Collects nodes; every method returns the name of the value that it makes.
 
+    The nodes themselves have no names: one body stands for many nodes of a graph, and importers that inline
+    it would meet the same name again and again.
+
     Args:
         prefix: start of all names, so that a loop body does not hide names of the graph around it.
     """
@@ -34,7 +37,7 @@ class Writer:
     def ops(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
         """A node of the default domain with several outputs."""
         names = [self.name(kind.lower()) for _ in range(outputs)]
-        self.nodes.append(helper.make_node(kind, inputs, names, name=names[0], **attributes))
+        self.nodes.append(helper.make_node(kind, inputs, names, **attributes))
         return names
 
     def name(self, stem: str) -> str:
@@ -94,7 +97,7 @@ class Writer:
 
     def emit(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> None:
         """A node whose output has a given name, an output of the function."""
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
 
     def _constant(self, value: NDArray[Any]) -> str:
         key = (value.dtype.str, value.tobytes(), value.shape)

@@ -6,6 +6,7 @@ PyTorch on the same weights even where no checkpoint lies beside it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 
 from vmexport.config import ModelInfo
 from vmexport.errors import InputError
-from vmexport.export.metadata import load_onnx
+from vmexport.export.metadata import load_onnx, read_metadata
 from vmexport.model import VideoMamba
 from vmexport.model.freeze import FrozenVideoMamba, freeze
 
@@ -29,7 +30,20 @@ def frozen_network(path: Path | str) -> FrozenVideoMamba:
         InputError: no such file, one from elsewhere, or one whose initialisers are not the network's.
     """
     model = load_onnx(path)
-    info = ModelInfo.from_metadata({entry.key: entry.value for entry in model.metadata_props}, str(path))
+    return rebuild_frozen(model, read_metadata(model, str(path)), str(path))
+
+
+def rebuild_frozen(model: onnx.ModelProto, info: ModelInfo, source: str) -> FrozenVideoMamba:
+    """The same of a loaded file.
+
+    Args:
+        model: the file's graph.
+        info: what it says of itself.
+        source: its name in errors.
+
+    Raises:
+        InputError: its initialisers are not the network's.
+    """
     with torch.device("meta"):  # the sizes only; the numbers come from the file
         frozen = freeze(VideoMamba(info.architecture))
     expected = frozen.state_dict()
@@ -37,12 +51,13 @@ def frozen_network(path: Path | str) -> FrozenVideoMamba:
     missing = sorted(name for name in expected if name not in found)
     if missing:
         raise InputError(
-            f"the PyTorch network cannot be rebuilt from {path}",
+            f"the PyTorch network cannot be rebuilt from {source}",
             f"{len(missing)} of {len(expected)} parameters do not stand in it by name, first {missing[0]}",
             "give the checkpoint in place of the .onnx file: vmexport bench model.safetensors",
         )
     state = {name: _tensor(found[name], meta) for name, meta in expected.items()}
     frozen.load_state_dict(state, assign=True)
+    frozen.info = replace(info, precision="fp32")
     return frozen.requires_grad_(False).eval()
 
 

@@ -1,0 +1,71 @@
+# Where TensorRT's headers are and of which version: two functions, used by TensorRT.cmake. As a script it prints both,
+# for programs that ask before anything is configured:
+#   cmake -DVMEXPORT_PROCESSOR=<as uname -m> -P TensorRTHeaders.cmake     prints "10.3.0 <folder of NvInfer.h>", or nothing
+
+# The folder of NvInfer.h: what the user says and nothing else, then the environment, then where it is installed to.
+# JetPack and Debian's packages put it into the folder of the machine's triplet, NVIDIA's archives anywhere.
+function(_vmexport_tensorrt_find result)
+  set(suffixes "" include targets/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu/include)
+  unset(found)
+  if(VMEXPORT_TENSORRT_INCLUDE_DIR)
+    find_path(found NvInfer.h PATHS "${VMEXPORT_TENSORRT_INCLUDE_DIR}" PATH_SUFFIXES ${suffixes} NO_DEFAULT_PATH NO_CACHE)
+  else()
+    set(triplet "${CMAKE_LIBRARY_ARCHITECTURE}")
+    if(NOT triplet)
+      set(triplet "${CMAKE_SYSTEM_PROCESSOR}-linux-gnu")
+    endif()
+    file(GLOB archives LIST_DIRECTORIES true /usr/local/TensorRT* /usr/local/tensorrt* /opt/TensorRT* /opt/tensorrt*)
+    list(SORT archives COMPARE NATURAL ORDER DESCENDING)
+    find_path(found NvInfer.h NO_DEFAULT_PATH NO_CACHE PATH_SUFFIXES ${suffixes}
+              PATHS ENV TENSORRT_INCLUDE_DIR ENV TENSORRT_ROOT ENV TRT_ROOT /usr/include/${triplet} ${archives}
+                    /usr/local/include /usr/include)
+  endif()
+  if(found)
+    get_filename_component(found "${found}" REALPATH) # no slash at the end
+  else()
+    set(found "")
+  endif()
+  set(${result} "${found}" PARENT_SCOPE)
+endfunction()
+
+# "10.3.0" from NvInferVersion.h, or an empty string. Newer headers define the numbers through other names, as in
+# `#define NV_TENSORRT_MAJOR TRT_MAJOR_ENTERPRISE`; those of TensorRT-RTX through names that end in RTX.
+function(_vmexport_tensorrt_version folder result flavour)
+  set(${result} "" PARENT_SCOPE)
+  set(${flavour} "" PARENT_SCOPE)
+  if(NOT EXISTS "${folder}/NvInferVersion.h")
+    return()
+  endif()
+  file(READ "${folder}/NvInferVersion.h" text)
+  set(parts "")
+  foreach(part MAJOR MINOR PATCH)
+    set(name "NV_TENSORRT_${part}")
+    foreach(step 1 2 3)
+      if(NOT text MATCHES "#define[ \t]+${name}[ \t]+([A-Za-z0-9_]+)")
+        return()
+      endif()
+      set(name "${CMAKE_MATCH_1}")
+      if(name MATCHES "RTX")
+        set(${flavour} "TensorRT-RTX" PARENT_SCOPE)
+      endif()
+      if(name MATCHES "^[0-9]+$")
+        break()
+      endif()
+    endforeach()
+    if(NOT name MATCHES "^[0-9]+$")
+      return()
+    endif()
+    list(APPEND parts "${name}")
+  endforeach()
+  list(JOIN parts "." version)
+  set(${result} "${version}" PARENT_SCOPE)
+endfunction()
+
+if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)
+  set(CMAKE_SYSTEM_PROCESSOR "${VMEXPORT_PROCESSOR}")
+  _vmexport_tensorrt_find(folder)
+  _vmexport_tensorrt_version("${folder}" version flavour)
+  if(version)
+    execute_process(COMMAND "${CMAKE_COMMAND}" -E echo "${version} ${folder}")
+  endif()
+endif()

@@ -1,0 +1,51 @@
+"""`vmexport delta`: where in a video a model writes into its state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vmexport.cli import options, render
+from vmexport.errors import UsageError
+
+
+def delta(
+    model: options.RequiredModel,
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file.")],
+    layers: Annotated[
+        str | None,
+        typer.Option(help="Blocks to show, from 0, such as 0,8,16,23.", show_default="four, evenly spread"),
+    ] = None,
+    output: options.Output = Path("delta.png"),
+    verbose: options.Verbose = 0,
+) -> None:
+    """Draw the mean Δ of every token over the frames, for each direction (.png, or .mp4 as a film).
+
+    A large Δ lets a token overwrite the state, a small one passes it by (paper, section 5.6).
+    """
+    chosen = None if layers is None else _numbers(layers)
+    with render.progress("computing Δ"):
+        from vmexport.eval.delta_plot import write_delta
+        from vmexport.eval.step_sizes import delta_maps
+
+        maps = delta_maps(model, video, chosen)
+        write_delta(maps, output)
+    rows = [
+        (str(layer), name, *(f"{value:.4g}" for value in (part.min(), part.mean(), part.max())))
+        for layer, parts in zip(maps.layers, maps.values, strict=True)
+        for name, part in zip(maps.directions, parts, strict=True)
+    ]
+    render.table(f"Mean Δ of the tokens of {video}", ("layer", "direction", "least", "mean", "largest"), rows)
+    render.text(f"wrote {output}")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between."""
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"cannot read the layers {text!r}", "expected numbers with commas between", "--layers 0,8,16,23"
+        ) from None

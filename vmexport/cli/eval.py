@@ -1,0 +1,102 @@
+"""`vmexport eval`: accuracy of a model on a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vmexport.cli import options, render
+
+if TYPE_CHECKING:
+    from vmexport.eval.report import EvaluationReport
+
+CLASSES_SHOWN = 40
+"""Rows of the per-class table on a terminal; JSON has them all."""
+
+
+def eval_command(
+    model: options.RequiredModel,
+    data: options.Data,
+    split: Annotated[str, typer.Option(help="Part of the data: train, val, test or all.")] = "val",
+    layout: options.Layout = "auto",
+    views: Annotated[str, typer.Option(help="Views averaged, clips x crops, such as 2x3.")] = "1x1",
+    reorder: Annotated[
+        str,
+        typer.Option(help="Orders of the frames: sequential, blockwise, pairwise, interleaved or all."),
+    ] = "sequential",
+    confusion: Annotated[
+        Path | None, typer.Option(help="PNG file for the confusion matrix.", show_default=False)
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="CSV file for what was predicted of each video.", show_default=False)
+    ] = None,
+    workers: options.Workers = 0,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave unreadable videos out and report them.")
+    ] = False,
+    device: options.Device = "cpu",
+    as_json: options.Json = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Evaluate a .safetensors, .pth, .onnx or .engine model on a data set.
+
+    Softmax is averaged over clips and crops. With --reorder all it prints how the model fares when the
+    order of the frames is disturbed (the paper's Table 1).
+    """
+    from vmexport.eval.evaluation import EvaluationRequest, evaluate
+    from vmexport.eval.reorder import parse_reorderings
+
+    request = EvaluationRequest(split, layout, views, parse_reorderings(reorder), workers, skip_bad, device)
+    with render.counted_progress(f"evaluating {model}") as progress:
+        report = evaluate(model, data, request, progress)
+    if confusion is not None:
+        from vmexport.eval.plot import plot_confusion
+
+        plot_confusion(report, confusion)
+    if predictions is not None:
+        from vmexport.eval.report import write_results
+
+        write_results(report, predictions)
+    if as_json:
+        render.as_json(report)
+    else:
+        _show(report)
+
+
+def _show(report: EvaluationReport) -> None:
+    """Totals, classes, orders, what was skipped."""
+    shown = report.classes[:CLASSES_SHOWN]
+    rest = len(report.classes) - len(shown)
+    render.table(
+        "Classes",
+        ("class", "videos", "top-1", "top-5"),
+        [(one.label, str(one.videos), share(one.top1), share(one.top5)) for one in shown],
+        f"and {rest} more (see --json)" if rest else "",
+    )
+    if len(report.reorder) > 1:
+        render.table(
+            "Order of the frames",
+            ("reordering strategy", "top-1"),
+            [(name, share(value)) for name, value in report.reorder.items()],
+        )
+    render.facts(
+        "Evaluated",
+        {
+            "model": f"{report.model} ({report.backend})",
+            "data": f"{report.data}, {report.split}",
+            "videos": f"{report.videos}, {report.views} views each",
+            "top-1": share(report.top1),
+            "top-5": share(report.top5),
+            "time": f"{report.seconds:.1f} s",
+        },
+    )
+    render.notes(report.notes)
+    for one in report.skipped:
+        render.note(f"skipped {one.path}: {one.reason}")
+
+
+def share(value: float | None) -> str:
+    """A fraction as a percentage; a dash for none."""
+    return "-" if value is None else f"{value:.1%}"
