@@ -1,4 +1,4 @@
-"""Accuracy on the validation videos during training, one view each; the full evaluation is `vmexport eval`."""
+"""Accuracy on the validation videos during training, one view each; `vmexport eval` does more."""
 
 from __future__ import annotations
 
