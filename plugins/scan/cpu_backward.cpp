@@ -19,7 +19,7 @@ constexpr double kConvNsPerElement = 1.5;
 
 // A group of channels is a task. Few enough of them that the parts of grad_BC, one for each group, do not grow with
 // the number of channels.
-constexpr int64_t kGroupChannels = 64;
+constexpr int64_t kGroupChannels = 128;
 constexpr int64_t kMaxGroups = 16;
 constexpr int64_t kGroupUnit = 16;  // a multiple of every tier's lanes
 

@@ -41,10 +41,12 @@ struct BackwardScratch {
   }
 };
 
-// One tile: its tokens in scan order, B and C as float32 (token; B, C), and their gradients lane by lane.
+// One tile: its tokens in scan order, those of the tile before it, to be fetched early, B and C as float32 (token; B,
+// C), and their gradients lane by lane.
 struct BackwardTile {
   int64_t count;
   int64_t token[kMaxBackwardTile];
+  int64_t ahead[kMaxBackwardTile];
   float *bc, *grad_bc;
 };
 
@@ -61,6 +63,7 @@ struct Reverse {
   float* grad_a;
   const BackwardTile& tile;
   int64_t count;  // states N
+  NextRows next;  // of u, delta, grad_y and z, fetched during the recurrence as in the forward pass
 };
 
 // The tile's states and decays once more, for kStates states from `first` on.
@@ -76,6 +79,7 @@ void recompute(const Reverse& work, int64_t first, const BackwardScratch& scratc
   }
   for (int64_t t = 0; t < work.tile.count; ++t, decays += kStates * kLanes) {
     states += kStates * kLanes;
+    if (first == 0) NextRows::fetch(work.next, t);
     Factors<kStates> b(work.tile.bc + t * 2 * work.count + first);
     const vfloat delta = load(scratch.delta + t * kLanes);
     const vfloat input = load(scratch.input + t * kLanes);
@@ -187,6 +191,24 @@ vfloat prepare_backward(const vmexport_scan_backward_params& p, const vmexport::
     store(scratch.sum_b + t * kLanes, vfloat{});
   }
   return largest;
+}
+
+// Rows of a channel block that comes later.
+template <class T>
+NextRows next_backward_rows(const vmexport_scan_backward_params& p, const vmexport::ScanBackwardPiece& piece,
+                            int64_t channel, const int64_t* token) {
+  const vmexport_scan_params& scan = p.scan;
+  const auto at = [&](const void* data, int64_t offset) {
+    return reinterpret_cast<const char*>(row<T>(data, offset + channel, 0, 0));
+  };
+  const char* const grad = at(p.grad_y, piece.batch * p.grad_y_stride[0]);
+  constexpr int64_t kBytes = sizeof(T);
+  return {{at(scan.u, piece.direction * scan.u_stride[0] + piece.batch * scan.u_stride[1]),
+           at(scan.delta, piece.direction * scan.delta_stride[0] + piece.batch * scan.delta_stride[1]), grad,
+           scan.z != nullptr ? at(scan.z, piece.batch * scan.z_stride[0]) : grad},
+          {scan.u_stride[2] * kBytes, scan.delta_stride[2] * kBytes, p.grad_y_stride[1] * kBytes,
+           (scan.z != nullptr ? scan.z_stride[1] : p.grad_y_stride[1]) * kBytes},
+          token};
 }
 
 template <class T>

@@ -12,7 +12,8 @@ inline void drain_bc(const BackwardTile& tile, int64_t width, int count, float* 
     float* const target = grad_bc + tile.token[t] * width;
     for (int64_t n = 0; n < width; ++n) {
       float* const lanes = tile.grad_bc + (t * width + n) * kLanes;
-      target[n] += sum_lanes(load(lanes), count);
+      const vfloat sum = load(lanes);
+      target[n] += count == kLanes ? sum_lanes(sum) : sum_lanes(sum, count);
       store(lanes, vfloat{});
     }
   }
@@ -24,7 +25,8 @@ void reverse_tile(const vmexport_scan_backward_params& p, const vmexport::ScanBa
                   const BackwardScratch& scratch) {
   const int64_t states = p.scan.states;
   const bool wants_bc = piece.grad_bc != nullptr;
-  for (int64_t block = 0; block * kLanes < piece.channels; ++block) {
+  const int64_t blocks = (piece.channels + kLanes - 1) / kLanes;
+  for (int64_t block = 0; block < blocks; ++block) {
     const int64_t left = piece.channels - block * kLanes;
     const int count = left < kLanes ? static_cast<int>(left) : kLanes;
     const int64_t channel = piece.channel + block * kLanes;
@@ -34,7 +36,10 @@ void reverse_tile(const vmexport_scan_backward_params& p, const vmexport::ScanBa
         prepare_backward<T>(p, piece, tile, channel, count, scratch) * load(sums.least + block * kLanes);
     const int64_t at = block * states * kLanes;
     const auto reverse_block = wants_bc ? choose_reverse<true>(decays, least) : choose_reverse<false>(decays, least);
-    reverse_block({kept + at, sums.a + at, sums.carry + at, sums.grad_a + at, tile, states}, 0, scratch);
+    const int64_t later = block + kFetchAhead;
+    const NextRows next = next_backward_rows<T>(p, piece, piece.channel + later % blocks * kLanes,
+                                                later < blocks ? tile.token : tile.ahead);
+    reverse_block({kept + at, sums.a + at, sums.carry + at, sums.grad_a + at, tile, states, next}, 0, scratch);
     finish_backward<T>(p, piece, tile, channel, count, scratch, sums.grad_d + block * kLanes,
                        sums.grad_bias + block * kLanes);
     if (wants_bc && left <= kLanes) drain_bc(tile, 2 * states, count, piece.grad_bc);
@@ -83,6 +88,11 @@ void scan_backward_piece_of(const vmexport_scan_backward_params& p, const vmexpo
       memcpy(tile.token + t, part.token, sizeof part.token);
       load_bc<T>(scan, piece, part, tile.bc + t * 2 * states);
     }
+    for (int64_t t = 0; t < tile.count; t += kTileTokens) {
+      const int64_t before = first > 0 ? first - piece.tile + t : t;
+      const TileTokens part = tile_tokens(scan.order, piece.direction, scan.length, before);
+      memcpy(tile.ahead + t, part.token, sizeof part.token);
+    }
     const float* const kept = piece.kept + first / piece.tile * states * channels;
     reverse_tile<T>(p, piece, tile, kept, decays, sums, scratch);
   }
@@ -96,14 +106,19 @@ void scan_backward_piece_of(const vmexport_scan_backward_params& p, const vmexpo
   }
 }
 
+constexpr int64_t kFetchTokens = 8;  // how early rows of z and grad_y are asked for
+
 // grad_z = grad_y * scale * SiLU'(z) * sum of the directions.
 template <class T>
 void gate_backward_piece_of(const vmexport_scan_backward_params& p, const vmexport::GateBackwardPiece& piece) {
   const vmexport_scan_params& scan = p.scan;
   for (int64_t token = 0; token < scan.length; ++token) {
+    const int64_t later = token + kFetchTokens < scan.length ? token + kFetchTokens : token;
     for (int64_t c = 0; c < piece.channels; c += kLanes) {
       const int count = piece.channels - c < kLanes ? static_cast<int>(piece.channels - c) : kLanes;
       const int64_t channel = piece.channel + c;
+      __builtin_prefetch(row<T>(scan.z, piece.batch * scan.z_stride[0] + channel, scan.z_stride[1], later));
+      __builtin_prefetch(row<T>(p.grad_y, piece.batch * p.grad_y_stride[0] + channel, p.grad_y_stride[1], later));
       const vfloat z = load(row<T>(scan.z, piece.batch * scan.z_stride[0] + channel, scan.z_stride[1], token), count);
       const vfloat grad =
           load(row<T>(p.grad_y, piece.batch * p.grad_y_stride[0] + channel, p.grad_y_stride[1], token), count);
