@@ -86,20 +86,19 @@ class Loop:
             InputError: videos cannot be read.
         """
         try:
-            while self.progress.step < self.total:
-                rate = self._epoch_steps(stop, watchers)
-                self._end_epoch(rate, watchers)
+            while self.progress.epoch < self.recipe.epochs:
+                self._epoch_steps(stop, watchers)
+                self._end_epoch(watchers)
         finally:
             if self.log is not None:
                 self.log.close()
 
-    def _epoch_steps(self, stop: StopRequest, watchers: Watchers) -> float:
-        """The steps of the present epoch that are left; the last learning rate."""
-        per_epoch = self.division.steps_per_epoch
-        epoch, first = divmod(self.progress.step, per_epoch)
+    def _epoch_steps(self, stop: StopRequest, watchers: Watchers) -> None:
+        """The steps of the present epoch that are left."""
+        per_epoch, epoch = self.division.steps_per_epoch, self.progress.epoch
+        first = self.progress.step - epoch * per_epoch
         if first == 0:
             self.progress.begin_epoch()
-        rate = 0.0
         batches = stream(self.clips, self.division, epoch, first, self.workers)
         for step in range(self.progress.step, (epoch + 1) * per_epoch):
             began = time.perf_counter()
@@ -116,7 +115,6 @@ class Loop:
             every = self.plan.request.checkpoint_steps
             if every and self.progress.step % every == 0 and self.progress.step % per_epoch:
                 self.checkpoint()
-        return rate
 
     def _count(self, result: StepResult, rate: float, seconds: float) -> None:
         """Add a step to the epoch's sums and to the log."""
@@ -141,10 +139,10 @@ class Loop:
                 },
             )
 
-    def _end_epoch(self, rate: float, watchers: Watchers) -> None:
+    def _end_epoch(self, watchers: Watchers) -> None:
         """Validate, keep the best model, record, write a checkpoint."""
         p = self.progress
-        epoch = p.step // self.division.steps_per_epoch
+        epoch = p.epoch + 1
         began = time.perf_counter()
         sums = None
         if epoch % self.recipe.validate_every == 0 or epoch == self.recipe.epochs:
@@ -162,7 +160,7 @@ class Loop:
             step=p.step,
             loss=p.loss_sum / p.clips,
             accuracy=p.correct / p.clips,
-            rate=rate,
+            rate=learning_rate(p.step - 1, self.division.steps_per_epoch, self.recipe),
             seconds=p.seconds,
             clips_per_s=p.clips / max(p.training_seconds, 1e-9),
             validation_loss=None if sums is None else sums.loss_sum / sums.videos,
@@ -171,6 +169,7 @@ class Loop:
         if self.log is not None:
             self.log.epoch(record)
             draw_curves(self.log.epochs, self.plan.out, f"{self.plan.name}: {self.plan.training.root}")
+        p.epoch = epoch
         self.checkpoint()
         if watchers.epoch is not None:
             watchers.epoch(record)
@@ -207,7 +206,7 @@ class Loop:
             self.plan.settings.preprocessing,
             self.division.micro_batch,
             self.workers,
-            a.autocast,
+            self.stepper.precision,
         )
         videos, correct, loss_sum, skipped = a.reduce(part.to_tensor(a.device), "sum").tolist()
         self.skipped = int(skipped)

@@ -28,6 +28,7 @@ from vmexport.train.state import FOLDER, Learner, Progress, checkpoints, restore
 from vmexport.train.step import Stepper
 
 MOST_WORKERS = 8
+PRECISION_OF_DEVICE = {"cpu": "fp32", "cuda": "bf16"}
 
 
 def train_model(
@@ -102,6 +103,7 @@ def _train(
         Normaliser(plan.settings.preprocessing, accelerator.device),
         recipe,
         division,
+        _precision(plan.request, accelerator.device),
     )
     if accelerator.is_main_process:
         _open_folder(plan)
@@ -119,7 +121,7 @@ def _train(
 
 
 def _accelerator(request: TrainingRequest) -> Accelerator:
-    """Devices, processes and precision.
+    """Devices and processes.
 
     Raises:
         UsageError: a GPU was asked for and there is none.
@@ -127,9 +129,18 @@ def _accelerator(request: TrainingRequest) -> Accelerator:
     available = torch.cuda.is_available()
     if request.device == "cuda" and not available:
         raise UsageError("there is no CUDA device", "torch finds none", "--device cpu")
-    on_gpu = available and request.device != "cpu"
-    wanted = request.precision if request.precision != "auto" else ("bf16" if on_gpu else "fp32")
-    return Accelerator(cpu=not on_gpu, mixed_precision={"fp32": "no", "bf16": "bf16"}[wanted])
+    try:
+        return Accelerator(cpu=not available or request.device == "cpu", mixed_precision="no")
+    except ValueError as error:
+        raise UsageError(
+            "the device of training cannot change within one Python process", str(error), "start a new one"
+        ) from error
+
+
+def _precision(request: TrainingRequest, device: torch.device) -> torch.autocast:
+    """The context in which the model runs: weights stay float32, projections compute in bf16 where wanted."""
+    wanted = request.precision if request.precision != "auto" else PRECISION_OF_DEVICE[device.type]
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted == "bf16")
 
 
 def _agree_on_folder(plan: Plan, accelerator: Accelerator) -> Plan:

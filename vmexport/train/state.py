@@ -32,6 +32,7 @@ class Progress:
 
     Attributes:
         step: optimiser steps done.
+        epoch: epochs ended, validation and all; a run may stop between an epoch's last step and its end.
         loss_sum: sum of the losses of the clips of this epoch.
         correct: clips of this epoch that were right.
         clips: clips of this epoch.
@@ -42,6 +43,7 @@ class Progress:
     """
 
     step: int = 0
+    epoch: int = 0
     loss_sum: float = 0.0
     correct: float = 0.0
     clips: float = 0.0

@@ -46,12 +46,13 @@ class Stepper:
     """Takes optimiser steps.
 
     Args:
-        accelerator: devices, processes and precision.
+        accelerator: devices and processes.
         wrapped: the model as `accelerator` prepared it.
         learner: the model itself, its optimiser and average.
         normaliser: uint8 clips to the model's input.
         recipe: the numbers.
         division: of a step's clips.
+        precision: context in which the model runs.
     """
 
     def __init__(
@@ -62,9 +63,11 @@ class Stepper:
         normaliser: Normaliser,
         recipe: Recipe,
         division: Division,
+        precision: torch.autocast,
     ) -> None:
         self.accelerator, self.wrapped, self.learner = accelerator, wrapped, learner
         self.normaliser, self.recipe, self.division = normaliser, recipe, division
+        self.precision = precision
 
     def __call__(
         self, step: int, rate: float, batches: Iterator[tuple[Tensor, Tensor]], stop: bool
@@ -103,7 +106,8 @@ class Stepper:
     def _accumulate(self, clips: Tensor, labels: Tensor, parts: int) -> Tensor:
         """Add the gradients of one micro-batch; sum of losses, right clips, clips, 0."""
         labels = labels.to(self.normaliser.device)
-        logits = self.wrapped(self.normaliser(clips))
+        with self.precision:
+            logits = self.wrapped(self.normaliser(clips))
         loss = nn.functional.cross_entropy(
             logits.float(), labels, label_smoothing=self.recipe.label_smoothing
         )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,7 +45,7 @@ def tally(
     preprocessing: Preprocessing,
     batch: int,
     workers: int,
-    precision: Callable[[], AbstractContextManager[None]],
+    precision: torch.autocast,
 ) -> Tally:
     """Classify one view of each video.
 
@@ -76,7 +75,7 @@ def tally(
                     continue
                 views = torch.from_numpy(np.concatenate([one for one, _ in good]))
                 labels = torch.tensor([label for _, label in good], device=device)
-                with precision():
+                with precision:
                     logits = model(views.to(device))
                 loss_sum += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
                 correct += int((logits.argmax(dim=1) == labels).sum())
