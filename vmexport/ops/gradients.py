@@ -165,18 +165,19 @@ def scan_backward(
     ctx: Any, grad_y: Tensor | None, grad_last_state: Tensor | None
 ) -> tuple[Tensor | None, ...]:
     """Gradients of all arguments of the scan, None for absent tensors and attributes."""
+    saved = ctx.saved_tensors  # once: activation checkpointing lets nobody look twice
     if grad_y is None:
-        u = ctx.saved_tensors[0]
-        grad_y = u.new_zeros(u.shape[1:])
-    wanted = _wanted(ctx)
-    grads = _GRAD_SCAN(grad_y, grad_last_state, *ctx.saved_tensors, *ctx.attributes, wanted)
-    return _spread(ctx, grads, wanted)
+        grad_y = saved[0].new_zeros(saved[0].shape[1:])
+    wanted = _wanted(ctx, saved)
+    grads = _GRAD_SCAN(grad_y, grad_last_state, *saved, *ctx.attributes, wanted)
+    return _spread(ctx, saved, grads, wanted)
 
 
 def conv_backward(ctx: Any, grad_u: Tensor) -> tuple[Tensor | None, ...]:
     """Gradients of all arguments of the convolution, None for absent tensors and attributes."""
-    wanted = _wanted(ctx)
-    return _spread(ctx, _GRAD_CONV(grad_u, *ctx.saved_tensors, *ctx.attributes, wanted), wanted)
+    saved = ctx.saved_tensors
+    wanted = _wanted(ctx, saved)
+    return _spread(ctx, saved, _GRAD_CONV(grad_u, *saved, *ctx.attributes, wanted), wanted)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], tensors: int) -> None:
@@ -185,17 +186,19 @@ def _save(ctx: Any, inputs: tuple[Any, ...], tensors: int) -> None:
     ctx.attributes = inputs[tensors:]
 
 
-def _wanted(ctx: Any) -> list[bool]:
+def _wanted(ctx: Any, saved: Sequence[Tensor | None]) -> list[bool]:
     """Which gradients autograd asks for, of the tensors among the arguments."""
-    return [bool(needed) for needed in ctx.needs_input_grad[: len(ctx.saved_tensors)]]
+    return [bool(needed) for needed in ctx.needs_input_grad[: len(saved)]]
 
 
-def _spread(ctx: Any, grads: Sequence[Tensor], wanted: Sequence[bool]) -> tuple[Tensor | None, ...]:
+def _spread(
+    ctx: Any, saved: Sequence[Tensor | None], grads: Sequence[Tensor], wanted: Sequence[bool]
+) -> tuple[Tensor | None, ...]:
     """Put the gradients where their tensors stood among the arguments."""
     remaining = iter(grads)
     spread = [
         None if tensor is None or not asked else next(remaining)
-        for tensor, asked in zip(ctx.saved_tensors, wanted, strict=True)
+        for tensor, asked in zip(saved, wanted, strict=True)
     ]
     return (*spread, *(None for _ in ctx.attributes))
 
