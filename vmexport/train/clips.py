@@ -145,7 +145,8 @@ def dying_workers_explained(workers: int) -> Iterator[None]:
             raise
         raise EnvironmentProblem(
             "a process that reads videos died",
-            " ".join(str(error).split("\n")[0].split()) + "; the usual reasons are memory, or /dev/shm, that ran "
+            " ".join(str(error).split("\n")[0].split())
+            + "; the usual reasons are memory, or /dev/shm, that ran "
             "out",
             f"use fewer of them: --workers {workers // 2}",
         ) from error

@@ -121,7 +121,9 @@ def _check_out(request: TrainingRequest, out: Path) -> None:
     """A resumed run stays where it is."""
     if request.out is not None and Path(request.out).resolve() != out.resolve():
         raise UsageError(
-            "a resumed run stays in its folder", f"--resume is in {out}, --out is {request.out}", "leave out --out"
+            "a resumed run stays in its folder",
+            f"--resume is in {out}, --out is {request.out}",
+            "leave out --out",
         )
 
 

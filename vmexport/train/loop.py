@@ -190,9 +190,7 @@ class Loop:
     def checkpoint(self) -> None:
         """Write a checkpoint; one process does, all wait."""
         if self.accelerator.is_main_process:
-            save_state(
-                self.learner, self.progress, self.plan.identity, self.plan.out, self.plan.request.keep
-            )
+            save_state(self.learner, self.progress, self.plan.identity, self.plan.out, self.plan.request.keep)
         self.accelerator.wait_for_everyone()
 
     def _validate(self) -> Tally:

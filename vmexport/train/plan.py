@@ -141,7 +141,11 @@ def _tables(
     """The settings to begin with, their card's name, and what was decided."""
     if request.config is not None:
         card = load_card(request.config)
-        said = [] if card.training else [f"the card {card.name} has no recipe: took the paper's for Kinetics-400"]
+        said = (
+            []
+            if card.training
+            else [f"the card {card.name} has no recipe: took the paper's for Kinetics-400"]
+        )
         return card_tables(card), card.name, said
     if request.resume is not None and request.out is not None:
         saved = read_config(Path(request.out))

@@ -70,7 +70,9 @@ class Learner:
     average: MovingAverage | None
 
 
-def save_state(learner: Learner, progress: Progress, identity: Mapping[str, Any], out: Path, keep: int) -> Path:
+def save_state(
+    learner: Learner, progress: Progress, identity: Mapping[str, Any], out: Path, keep: int
+) -> Path:
     """Write a checkpoint, whole or not at all, and remove those beyond the last `keep`.
 
     Args:
@@ -142,7 +144,9 @@ def read_state(path: Path) -> SavedState:
                 )
             record = json.loads(metadata[KEY])
             if record["format"] != FORMAT:
-                raise InputError(f"{path} is of another version", f"format {record['format']}, expected {FORMAT}")
+                raise InputError(
+                    f"{path} is of another version", f"format {record['format']}, expected {FORMAT}"
+                )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return SavedState(path, tensors, Progress(**record["progress"]), record["identity"])
     except FileNotFoundError as error:

@@ -74,7 +74,9 @@ def tally(
                 skipped += len(group) - len(good)
                 if not good:
                     continue
-                views = torch.from_numpy(np.concatenate([video.views for video in good if video.views is not None]))
+                views = torch.from_numpy(
+                    np.concatenate([video.views for video in good if video.views is not None])
+                )
                 labels = torch.tensor([video.label for video in good], device=device)
                 with precision():
                     logits = model(views.to(device))
