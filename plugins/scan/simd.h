@@ -156,6 +156,17 @@ VMEXPORT_INLINE vfloat advance(vfloat factor, vfloat x, vfloat input, float b) {
 #endif
 }
 
+// Sum of the first `count` lanes; what stands in the others, a NaN even, does not matter.
+VMEXPORT_INLINE float sum_lanes(vfloat x, int count) {
+  float lanes[kLanes];
+  store(lanes, x);
+  for (int i = count; i < kLanes; ++i) lanes[i] = 0.0f;
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  }
+  return lanes[0];
+}
+
 // The first `count` lanes only; the other lanes read as zero and are not written.
 template <class T>
 VMEXPORT_INLINE vfloat load(const T* p, int count) {

@@ -10,6 +10,8 @@ namespace vmexport {
 // names the tensor or attribute with expected and got.
 vmexport_status validate(const vmexport_scan_params& params, char* message) noexcept;
 vmexport_status validate(const vmexport_conv_params& params, char* message) noexcept;
+vmexport_status validate(const vmexport_scan_backward_params& params, char* message) noexcept;
+vmexport_status validate(const vmexport_conv_backward_params& params, char* message) noexcept;
 
 }  // namespace vmexport
 

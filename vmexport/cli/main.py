@@ -24,6 +24,7 @@ from vmexport.cli import (
     plugin,
     predict,
     render,
+    train,
 )
 from vmexport.errors import ExitCode, OutOfMemory, VmexportError
 
@@ -120,6 +121,7 @@ for _name, _command in (
     ("models", models.models),
     ("convert", convert.convert),
     ("info", info.info),
+    ("train", train.train),
     ("onnx", onnx.onnx),
     ("check", check.check),
     ("bench", bench.bench),

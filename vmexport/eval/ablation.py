@@ -85,12 +85,12 @@ def ablate(
 ) -> AblationReport:
     """Train and evaluate every variant of one of the paper's ablation tables.
 
-    All variants have the card's recipe and seed. Each row has a folder of its own in `out`: a second call takes
-    finished rows as they are and goes on with an interrupted one.
+    All variants have the card's recipe and seed. Each row has a folder of its own in `out`: a second call
+    takes finished rows as they are and goes on with an interrupted one.
 
     Args:
         number: 2 (scan order), 3 (positional embedding), 5 (frames) or 6 (width).
-        request: card, data, settings and start of the training runs; `out`, `resume` and `publish` are not used.
+        request: card, data, settings and start of the runs; `out`, `resume` and `publish` are not used.
         out: folder of all runs; made where it is missing.
         views: test views of the evaluation, clips x crops.
         progress: told what is being done.
@@ -210,7 +210,5 @@ def _notes(request: TrainingRequest, number: int) -> tuple[str, ...]:
     """What a reader of the table has to know."""
     notes = ["each row is one run with one seed: differences of a few videos mean nothing"]
     if number == 3 and request.init is None:
-        notes.append(
-            "without --init there is no image model whose embedding could be interpolated or expanded"
-        )
+        notes.append("without --init there is no image model whose embedding could be expanded")
     return tuple(notes)

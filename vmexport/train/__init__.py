@@ -13,11 +13,11 @@ from vmexport.train.request import EpochRecord, TrainingRequest, TrainReport
 
 if TYPE_CHECKING:
     from vmexport.train.interrupt import Interrupted
-    from vmexport.train.run import train
+    from vmexport.train.run import train_model
 
-__all__ = ["EpochRecord", "Interrupted", "Recipe", "TrainReport", "TrainingRequest", "train"]
+__all__ = ["EpochRecord", "Interrupted", "Recipe", "TrainReport", "TrainingRequest", "train_model"]
 
-_HOMES = {"Interrupted": "vmexport.train.interrupt", "train": "vmexport.train.run"}
+_HOMES = {"Interrupted": "vmexport.train.interrupt", "train_model": "vmexport.train.run"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """Augmentation of one training clip: RandAugment, horizontal flip, random erasing; every frame alike.
 
-It runs where clips are read, in worker processes, on one clip at a time, so each clip draws its own operations.
+It runs where clips are read, in worker processes, one clip at a time, so each clip draws its own operations.
 """
 
 from __future__ import annotations
@@ -67,24 +67,24 @@ def _randaugment(operations: int, magnitude: int) -> Callable[[Tensor], Tensor] 
     """
     if operations == 0 or magnitude == 0:
         return None
-    import kornia.augmentation as K
+    import kornia.augmentation as kornia
 
     m = magnitude / 10
     change = (1 - 0.9 * m, 1 + 0.9 * m)
     bits = 8 - round(4 * m)
-    result: Callable[[Tensor], Tensor] = K.VideoSequential(
-        K.RandomAutoContrast(p=1.0),
-        K.RandomEqualize(p=1.0),
-        K.RandomInvert(p=1.0),
-        K.RandomRotation(30 * m, p=1.0),
-        K.RandomPosterize((bits, bits), p=1.0),
-        K.RandomSolarize((max(0.0, 0.5 - 0.5 * m), max(0.0, 0.5 - 0.5 * m)), additions=0.0, p=1.0),
-        K.RandomSaturation(change, p=1.0),
-        K.RandomContrast(change, p=1.0),
-        K.RandomBrightness(change, p=1.0),
-        K.RandomSharpness(m, p=1.0),
-        K.RandomShear((-17.2 * m, 17.2 * m), p=1.0),
-        K.RandomTranslate((-0.3 * m, 0.3 * m), (-0.3 * m, 0.3 * m), p=1.0),
+    result: Callable[[Tensor], Tensor] = kornia.VideoSequential(
+        kornia.RandomAutoContrast(p=1.0),
+        kornia.RandomEqualize(p=1.0),
+        kornia.RandomInvert(p=1.0),
+        kornia.RandomRotation(30 * m, p=1.0),
+        kornia.RandomPosterize((bits, bits), p=1.0),
+        kornia.RandomSolarize((max(0.0, 0.5 - 0.5 * m), max(0.0, 0.5 - 0.5 * m)), additions=0.0, p=1.0),
+        kornia.RandomSaturation(change, p=1.0),
+        kornia.RandomContrast(change, p=1.0),
+        kornia.RandomBrightness(change, p=1.0),
+        kornia.RandomSharpness(m, p=1.0),
+        kornia.RandomShear((-17.2 * m, 17.2 * m), p=1.0),
+        kornia.RandomTranslate((-0.3 * m, 0.3 * m), (-0.3 * m, 0.3 * m), p=1.0),
         random_apply=operations,
         same_on_frame=True,
         data_format="BCTHW",
@@ -96,7 +96,7 @@ def _erasing(chance: float) -> Callable[[Tensor], Tensor] | None:
     """Random erasing (Zhong et al., 2020): one rectangle, in all frames."""
     if chance == 0:
         return None
-    import kornia.augmentation as K
+    import kornia.augmentation as kornia
 
-    result: Callable[[Tensor], Tensor] = K.RandomErasing(p=chance, value=ERASED, same_on_batch=True)
+    result: Callable[[Tensor], Tensor] = kornia.RandomErasing(p=chance, value=ERASED, same_on_batch=True)
     return result

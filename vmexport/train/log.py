@@ -92,11 +92,12 @@ def _lines(path: Path) -> Sequence[dict[str, Any]]:
 
 def _epoch(line: Mapping[str, Any]) -> EpochRecord:
     """An epoch's record out of its line."""
-    return EpochRecord(**{field.name: line.get(field.name) for field in fields(EpochRecord)})  # type: ignore[arg-type]
+    values: dict[str, Any] = {field.name: line.get(field.name) for field in fields(EpochRecord)}
+    return EpochRecord(**values)
 
 
 def _board(out: Path, step: int) -> Any:
     """TensorBoard's writer; whatever it has of later steps is hidden."""
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)

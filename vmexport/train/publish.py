@@ -1,4 +1,4 @@
-"""Putting a finished model where the next command looks for it: `model.safetensors` of the working directory."""
+"""Putting a finished model where the next command looks for it: `./model.safetensors`."""
 
 from __future__ import annotations
 

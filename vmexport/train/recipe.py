@@ -65,8 +65,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))
-        for name, (low, high) in _WHOLE.items():
-            _check_whole(name, getattr(self, name), low, high)
+        for name, (least, most) in _WHOLE.items():
+            _check_whole(name, getattr(self, name), least, most)
         for name, (low, high) in _REAL.items():
             _check_real(name, getattr(self, name), low, high)
         if not isinstance(self.checkpoint_activations, bool):

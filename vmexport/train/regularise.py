@@ -69,5 +69,5 @@ class MovingAverage:
     def update(self, model: VideoMamba, step: int) -> None:
         """Move towards the weights after `step` steps."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        averaged = [*self.model.parameters()]
-        torch._foreach_lerp_(averaged, [*model.parameters()], 1 - decay)
+        for averaged, parameter in zip(self.model.parameters(), model.parameters(), strict=True):
+            averaged.lerp_(parameter, 1 - decay)

@@ -1,4 +1,4 @@
-"""`train`: from a request to a trained model in a folder."""
+"""`train_model`: from a request to a trained model in a folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from vmexport.train.step import Stepper
 MOST_WORKERS = 8
 
 
-def train(
+def train_model(
     request: TrainingRequest | None = None,
     *,
     progress: Callable[[str, int, int], None] | None = None,
@@ -190,8 +190,9 @@ def _workers(request: TrainingRequest, accelerator: Accelerator) -> int:
     """Processes that read videos: half the cores where the CPU trains too, else most of them."""
     if request.workers is not None:
         return request.workers
-    cores = max(1, usable_cores() // accelerator.num_processes)
-    return min(MOST_WORKERS, cores // 2 if accelerator.device.type == "cpu" else max(1, cores - 1))
+    cores = max(1, usable_cores() // int(accelerator.num_processes))
+    on_cpu: bool = accelerator.device.type == "cpu"
+    return min(MOST_WORKERS, cores // 2 if on_cpu else max(1, cores - 1))
 
 
 def _last_step(out: Path) -> int | None:

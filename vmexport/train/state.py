@@ -1,7 +1,7 @@
 """Checkpoints of a run: all that its next step depends on, as safetensors and JSON, never as pickle.
 
-Learning rates, the order of videos and everything random follow from the seed and the step, so the step is all
-that there is to keep of them.
+Learning rates, the order of videos and everything random follow from the seed and the step, so the step is
+all that there is to keep of them.
 """
 
 from __future__ import annotations

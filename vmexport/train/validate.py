@@ -1,4 +1,4 @@
-"""Accuracy on the validation videos during training: one view each. The full evaluation is `vmexport eval`."""
+"""Accuracy on the validation videos during training, one view each; `vmexport eval` does more."""
 
 from __future__ import annotations
 
@@ -70,14 +70,19 @@ def tally(
     try:
         with dying_workers_explained(workers):
             for group in _groups(clips.load(workers, on_bad="skip"), batch):
-                good = [video for video in group if video.views is not None]
+                good = [(video.views, video.label) for video in group if video.views is not None]
                 skipped += len(group) - len(good)
                 if not good:
                     continue
+<<<<<<< HEAD
                 views = torch.from_numpy(
                     np.concatenate([video.views for video in good if video.views is not None])
                 )
                 labels = torch.tensor([video.label for video in good], device=device)
+=======
+                views = torch.from_numpy(np.concatenate([one for one, _ in good]))
+                labels = torch.tensor([label for _, label in good], device=device)
+>>>>>>> train
                 with precision():
                     logits = model(views.to(device))
                 loss_sum += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
