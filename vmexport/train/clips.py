@@ -145,13 +145,7 @@ def dying_workers_explained(workers: int) -> Iterator[None]:
             raise
         raise EnvironmentProblem(
             "a process that reads videos died",
-<<<<<<< HEAD
-            " ".join(str(error).split("\n")[0].split())
-            + "; the usual reasons are memory, or /dev/shm, that ran "
-            "out",
-=======
             f"{str(error).splitlines()[0]}; the usual reason is that memory, or /dev/shm, ran out",
->>>>>>> train
             f"use fewer of them: --workers {workers // 2}",
         ) from error
 

@@ -74,15 +74,8 @@ def tally(
                 skipped += len(group) - len(good)
                 if not good:
                     continue
-<<<<<<< HEAD
-                views = torch.from_numpy(
-                    np.concatenate([video.views for video in good if video.views is not None])
-                )
-                labels = torch.tensor([video.label for video in good], device=device)
-=======
                 views = torch.from_numpy(np.concatenate([one for one, _ in good]))
                 labels = torch.tensor([label for _, label in good], device=device)
->>>>>>> train
                 with precision():
                     logits = model(views.to(device))
                 loss_sum += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
