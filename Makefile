@@ -8,6 +8,7 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 MAMBA ?= mamba-ssm==2.3.2.post1
 VIDEO ?=
+TENSORRT_INCLUDE_DIRS ?=
 
 BIN := $(abspath $(VENV))/bin
 CPP := $(wildcard plugins/*/*.cpp plugins/*/*.h plugins/*/*/*.cpp plugins/*/*/*.h)
@@ -15,13 +16,13 @@ CUDA := $(wildcard plugins/*/*.cu plugins/*/*.cuh)
 CMAKE_FILES := $(wildcard plugins/CMakeLists.txt plugins/*/CMakeLists.txt plugins/cmake/*)
 CMAKE := PATH="$(BIN):$$PATH" cmake
 
-.PHONY: demo test lint native-test aarch64-test cuda-compile cuda-release cuda12-compile gpu-peers python-test native \
-        setup clean
+.PHONY: demo test lint native-test aarch64-test tensorrt-test cuda-compile cuda-release cuda12-compile gpu-peers \
+        python-test native setup clean
 
 demo: native
 	@VMEXPORT=$(BIN)/vmexport PYTHON=$(BIN)/python VIDEO="$(VIDEO)" bash benchmarks/demo.sh
 
-test: lint native-test aarch64-test cuda-compile python-test
+test: lint native-test aarch64-test tensorrt-test cuda-compile python-test
 
 lint: setup
 	$(BIN)/ruff check .
@@ -39,6 +40,11 @@ native-test: setup
 # The kernels and the ONNX Runtime library cross-compiled, the kernel tests under qemu-user.
 aarch64-test: native
 	@PATH="$(BIN):$$PATH" bash plugins/cmake/aarch64_test.sh build/aarch64
+
+# The TensorRT plugins from headers alone, under the sanitizers: TENSORRT_INCLUDE_DIRS="dir1 dir2 ..." for several
+# versions, one after the other. Where there are no headers it says so.
+tensorrt-test: setup
+	@PATH="$(BIN):$$PATH" sh plugins/cmake/tensorrt_test.sh build/tensorrt $(TENSORRT_INCLUDE_DIRS)
 
 # The CUDA kernels for the two GPUs that the goals are written for (AGX Orin, H100 and H200): no GPU is needed, and
 # where nvcc is missing CMake's report says so. All architectures: cuda-release.
@@ -82,4 +88,4 @@ $(VENV)/.ready: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf build demo "$(VENV)" vmexport/_native/*.so vmexport/_models
+	rm -rf build demo "$(VENV)" vmexport/_native/*.so vmexport/_native/vmexport-run vmexport/_models

@@ -48,7 +48,7 @@ print(*(n for n in ("numpy", "onnx", "pytest", "rich", "safetensors") if u.find_
   "$python -m pip install $missing"
 
 capability=$("$python" -c 'import torch; print("%d%d" % torch.cuda.get_device_capability())')
-native=vmexport/_native tests=build/gpu/cuda_device_tests
+native=vmexport/_native tests=build/gpu/cuda_device_tests plugins=build/gpu/trt_device_tests
 mkdir -p build/gpu "$native"
 
 build_with_cmake() {
@@ -62,7 +62,9 @@ build_with_cmake() {
     "-DVMEXPORT_CUDA_ARCHITECTURES=$capability" -DVMEXPORT_BUILD_TESTS=ON -DVMEXPORT_ORT_DOWNLOAD=OFF "${headers[@]}" &&
     cmake --build build/gpu/cmake --parallel "$(nproc)" &&
     cmake --install build/gpu/cmake --prefix "$PWD" &&
-    cp build/gpu/cmake/tests/vmexport_cuda_device_tests "$tests"
+    cp build/gpu/cmake/tests/vmexport_cuda_device_tests "$tests" || return
+  local built=build/gpu/cmake/tests/vmexport_trt_device_tests # where CMake found TensorRT's headers
+  [ ! -x $built ] || cp $built "$plugins"
 }
 
 # Only what runs on the GPU; tests of the CPU kernels then skip.
@@ -82,7 +84,7 @@ build_with_nvcc() {
 
 run_build() {
   # No later step may run what an earlier build left.
-  rm -f "$native"/libvmexport_*_cuda.so "$native"/libvmexport_trt*.so "$native/vmexport-run" "$tests"
+  rm -f "$native"/libvmexport_*_cuda.so "$native"/libvmexport_trt*.so "$native/vmexport-run" "$tests" "$plugins"
   if command -v cmake >/dev/null; then build_with_cmake; else build_with_nvcc; fi || return 5
 }
 
@@ -90,6 +92,11 @@ run_test() {
   "$python" -m pytest -m gpu -q -ra -p no:cacheprovider tests/ops tests/plugins 2>&1 | tee build/gpu/test.log
   [ "${PIPESTATUS[0]}" = 0 ] || return 6
   grep -q '[0-9] passed' build/gpu/test.log || { echo "every test was skipped"; return 6; }
+  if [ -x "$plugins" ]; then
+    "$plugins" || return 6
+  else
+    echo "TensorRT plugins on the GPU: SKIPPED, no TensorRT headers or no CMake (build/gpu/cmake/report.json says why)"
+  fi
 }
 
 run_sanitize() {
@@ -99,6 +106,7 @@ run_sanitize() {
   for tool in memcheck racecheck synccheck; do
     echo "compute-sanitizer $tool"
     compute-sanitizer --tool "$tool" --error-exitcode 9 "$tests" || status=6
+    [ ! -x "$plugins" ] || compute-sanitizer --tool "$tool" --error-exitcode 9 "$plugins" || status=6
   done
   return $status
 }

@@ -29,9 +29,9 @@ from peers import in_place_scan, lean_scan, one_thread
 from torch import Tensor
 
 from vmexport.config import Architecture
+from vmexport.config.flops import count
 from vmexport.export import export_onnx
 from vmexport.model import create_model, freeze
-from vmexport.model.flops import count
 from vmexport.ops.schema import visiting_order
 from vmexport.runtime import open_runner
 from vmexport.runtime.agreement import TOLERANCES, compare_logits

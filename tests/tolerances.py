@@ -53,6 +53,13 @@ HALF_GRADIENT = Tolerance(l2=5e-4, peak=1e-3)
 """The same in float16 against float64: bounded by the rounding of the result."""
 
 
+LINEAR_ENGINE = Tolerance(l2=1e-5, peak=1e-5)
+"""One sum of 12,288 products in float32, whatever its order."""
+
+LINEAR_ENGINE_TF32 = Tolerance(l2=2e-3, peak=5e-3)
+"""The same on tensor cores, which TensorRT may use for float32 with 10 bits of mantissa."""
+
+
 def assert_close(got: NDArray[np.generic], want: NDArray[np.generic], tolerance: Tolerance) -> None:
     """Finite first, then close."""
     assert got.shape == want.shape

@@ -5,7 +5,7 @@
 #define ORT_API_MANUAL_INIT
 #include <onnxruntime_c_api.h>
 
-#include "shapes.h"
+#include "../scan/shapes.h"
 
 namespace vmexport::ort {
 

@@ -101,7 +101,7 @@ BuiltEngine build_engine(const Libraries& libraries, Log& log, const Options& op
   BuiltEngine built;
   built.bodies_dropped = !options.plugin.empty() && !facts.functions.empty();
   const std::unique_ptr<nvinfer1::IBuilder> builder = libraries.create_builder(log);
-  const std::unique_ptr<nvinfer1::INetworkDefinition> network(builder->createNetworkV2(network_flags()));
+  const std::unique_ptr<nvinfer1::INetworkDefinition> network(builder->createNetworkV2(network_flags(options.rtx)));
   const std::unique_ptr<nvinfer1::IBuilderConfig> config(builder->createBuilderConfig());
   if (!network || !config) fail(Exit::kBuildFailed, "TensorRT gives no network", log.take_errors(), "");
   // The parser has to live as long as the network: it owns the weights.

@@ -41,7 +41,12 @@ void check_cuda(cudaError_t status, const std::string& doing) {
 
 Device select_device(int number) {
   int count = 0;
-  check_cuda(cudaGetDeviceCount(&count), "looking for a GPU");
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  // A machine without any driver says that its driver is too old.
+  if (is_environment(status))
+    throw Error(Exit::kEnvironment, "no GPU that CUDA can use", reason(status),
+                "install or update the NVIDIA driver, or run this on a machine with a GPU (nvidia-smi shows both)");
+  check_cuda(status, "looking for a GPU");
   if (number >= count)
     throw Error(Exit::kEnvironment, "no GPU number " + std::to_string(number),
                 "this machine shows " + std::to_string(count) + ", counted from 0", "choose another one: --device 0");

@@ -51,6 +51,20 @@ using Stream = Owned<cudaStream_t, cudaStreamDestroy>;
 using Event = Owned<cudaEvent_t, cudaEventDestroy>;
 using Graph = Owned<cudaGraphExec_t, cudaGraphExecDestroy>;
 
+// At its end it waits for a stream: after an error there may be work left on it that uses what is given back next.
+class Drained {
+ public:
+  explicit Drained(const Stream& stream) : stream_(stream) {}
+  ~Drained() {
+    if (stream_.get() != nullptr) cudaStreamSynchronize(stream_.get());
+  }
+  Drained(const Drained&) = delete;
+  Drained& operator=(const Drained&) = delete;
+
+ private:
+  const Stream& stream_;
+};
+
 // At least one byte is allocated, so that the address is never null; `what` is for the error.
 DeviceMemory allocate_device(uint64_t bytes, const std::string& what);
 PinnedMemory allocate_pinned(uint64_t bytes, const std::string& what);

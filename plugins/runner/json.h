@@ -35,7 +35,7 @@ class Json {
 
   Kind kind() const { return kind_; }
   double number() const { return number_; }
-  const std::string& text() const { return text_; }
+  const std::string& text() const { return text_; }  // empty where it is no string
   const std::vector<std::pair<std::string, Json>>& entries() const { return entries_; }
   // The entry of an object; null where there is none.
   const Json& operator[](const std::string& key) const;

@@ -27,6 +27,13 @@ std::string why_missing(Log& log) {
   return said.empty() ? "TensorRT gave no reason; --verbose shows all that it says" : said;
 }
 
+// What our own library says of its registration that failed, else what a missing plugin means.
+std::string why_unregistered(void* library, const std::string& runtime) {
+  void* problem = dlsym(library, "vmexport_trt_problem");
+  const char* said = problem != nullptr ? reinterpret_cast<const char* (*)()>(problem)() : nullptr;
+  return said != nullptr ? said : "it is another library, or was built for another TensorRT than " + runtime;
+}
+
 std::string install_hint(bool rtx) {
   const std::string major = std::to_string(NV_TENSORRT_MAJOR);
   if (rtx) return "pip install tensorrt-rtx, and give its folder: --lib-dir .../site-packages/tensorrt_rtx_libs";
@@ -126,8 +133,7 @@ void Libraries::load_plugins(const std::string& path, Log& log) const {
     throw Error(Exit::kEnvironment, name() + " does not take the plugins of " + path, why_missing(log), fix);
   for (const char* plugin : kPlugins) {
     if (!has_plugin(registry, plugin))
-      throw Error(Exit::kEnvironment, path + " registers no plugin " + plugin,
-                  "it is another library, or was built for another TensorRT than " + name(), fix);
+      throw Error(Exit::kEnvironment, path + " registers no plugin " + plugin, why_unregistered(library, name()), fix);
   }
 }
 

@@ -30,7 +30,9 @@ void handle_signals() {
     // Ignored by whoever started the program (nohup): that holds.
     if (sigaction(number, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) sigaction(number, &action, nullptr);
   }
-  signal(SIGPIPE, SIG_IGN);  // a reader that went away is a failed write, reported below
+  // A reader that went away, or a limit on the size of files, is a failed write like any other.
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
 }
 
 int run_program(const std::vector<std::string>& words) {
@@ -43,7 +45,8 @@ int run_program(const std::vector<std::string>& words) {
              (VMEXPORT_RUNNER_HAS_PARSER ? "" : ", engines only (built without NvOnnxParser.h)") + "\n";
       break;
     case vmexport::runner::Action::kRun: {
-      const vmexport::runner::Report report = run(options);
+      const auto notify = [](const std::string& note) { std::fprintf(stderr, "%s\n", note.c_str()); };
+      const vmexport::runner::Report report = run(options, notify);
       text = options.json ? report_json(report) : report_text(report);
       break;
     }

@@ -8,7 +8,8 @@ namespace vmexport::runner {
 namespace {
 
 constexpr std::string_view kDomain = "vmexport";
-constexpr std::string_view kProfileKey = "vmexport.profile";  // its value is a JSON string
+// Entries of the metadata; their values are JSON.
+constexpr std::string_view kProfileKey = "vmexport.profile", kParityKey = "vmexport.parity";
 constexpr int64_t kNewestVersion = 1;
 
 // Numbers of the fields (onnx.proto).
@@ -76,6 +77,13 @@ void read_opset(std::string_view opset, const std::string& name, OnnxFacts* fact
   if (domain == kDomain) facts->operator_version = version;
 }
 
+void read_metadata(std::string_view message, const std::string& name, OnnxFacts* facts) {
+  const Texts entry = read_texts(message, kEntryKey, kEntryValue, name);
+  const std::string source = name + ", " + entry.first;
+  if (entry.first == kProfileKey) facts->profile = parse_profile(Json::parse(entry.second, source).text());
+  if (entry.first == kParityKey) facts->parity_failed = Json::parse(entry.second, source)["status"].text() == "failed";
+}
+
 }  // namespace
 
 OnnxFacts read_onnx(const std::string& model, const std::string& name) {
@@ -89,9 +97,7 @@ OnnxFacts read_onnx(const std::string& model, const std::string& name) {
     } else if (reader.field() == kModelOpsetImport) {
       read_opset(reader.bytes(), name, &facts);
     } else if (reader.field() == kModelMetadata) {
-      const Texts entry = read_texts(reader.bytes(), kEntryKey, kEntryValue, name);
-      if (entry.first == kProfileKey)
-        facts.profile = parse_profile(Json::parse(entry.second, name + ", " + entry.first).text());
+      read_metadata(reader.bytes(), name, &facts);
     } else if (reader.field() == kModelFunctions) {
       const Texts function = read_texts(reader.bytes(), kFunctionName, kFunctionDomain, name);
       if (function.second == kDomain) facts.functions.insert(function.first);

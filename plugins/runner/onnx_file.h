@@ -18,6 +18,7 @@ struct OnnxFacts {
   int64_t operator_version = 0;         // imported version of the domain vmexport; 0 where it is not imported
   std::string precision = "fp32";       // of the weights: "fp32", "fp16" or "bf16"
   std::optional<BatchProfile> profile;  // what vmexport onnx --batch was given
+  bool parity_failed = false;           // by the file's own record
 };
 
 // Walks a serialised ModelProto. Throws kBadInput where it is damaged, has no graph, or imports a version of the domain

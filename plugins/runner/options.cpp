@@ -128,8 +128,8 @@ class Parser {
     if (name == "--bench") {
       read_bench(attached, value);
     } else if (const auto store = with_value_.find(name); store != with_value_.end()) {
-      store->second(name, attached ? value : next_value(name));
       if (attached && value.empty()) refuse(name + " needs a value");
+      store->second(name, attached ? value : next_value(name));
     } else {
       if (attached) refuse(name + " takes no value, got " + value);
       read_flag(name);

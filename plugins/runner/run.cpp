@@ -1,7 +1,6 @@
 #include "run.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <random>
 
 #include "builder.h"
@@ -29,6 +28,18 @@ struct Inputs {
   std::optional<Array> clips, expected;
 };
 
+std::string capability_of(const Device& device) {
+  return std::to_string(device.compute_major) + "." + std::to_string(device.compute_minor);
+}
+
+// A model whose check failed once is only run to be compared again.
+void require_not_failed(const Options& options, bool failed) {
+  if (!failed || !options.expect.empty()) return;
+  throw Error(Exit::kParityFailed, options.model + " is marked: its parity check failed when it was made",
+              "it does not compute what the network computes",
+              "export or build it again, or compare it with known logits: --expect logits.npy");
+}
+
 Inputs read_inputs(const Options& options) {
   Inputs inputs;
   for (const std::string& path : {options.output, options.save_engine})
@@ -47,6 +58,7 @@ Inputs read_inputs(const Options& options) {
     inputs.model = read_file(options.model, kMostEngine);
     inputs.sidecar = read_sidecar(options.model, inputs.model.size());
   }
+  require_not_failed(options, inputs.facts.parity_failed || inputs.sidecar.parity_failed);
   return inputs;
 }
 
@@ -62,20 +74,19 @@ uint64_t workspace(const Options& options, bool has_device) {
   return std::min(kMostWorkspace, free / 4);
 }
 
-void build(const Libraries& libraries, Log& log, const Options& options, bool has_device, Inputs* inputs,
-           Report* report) {
-  std::fprintf(stderr, "building an engine from %s, which may take minutes\n", options.model.c_str());
+void build(const Libraries& libraries, Log& log, const Options& options, bool has_device, const Notify& notify,
+           Inputs* inputs, Report* report) {
+  notify("building an engine from " + options.model + ", which may take minutes");
   BuiltEngine built =
       build_engine(libraries, log, options, inputs->model, inputs->facts, workspace(options, has_device));
-  if (built.bodies_dropped)
-    std::fprintf(stderr, "note: the plugin serves the operators, their function bodies were left out\n");
+  if (built.bodies_dropped) notify("the plugin serves the operators, their function bodies were left out");
   report->build_seconds = built.seconds;
   report->profile = built.profile;
   inputs->model = std::move(built.bytes);
   if (options.save_engine.empty()) return;
-  // The description of the engine that is replaced would be that of another one.
-  remove_sidecar(options.save_engine);
   write_file(options.save_engine, inputs->model);
+  if (remove_sidecar(options.save_engine))
+    notify(sidecar_path(options.save_engine) + " described the engine that was replaced, and was removed");
   report->saved_engine = options.save_engine;
 }
 
@@ -145,7 +156,7 @@ void execute(const Libraries& libraries, Log& log, const Options& options, Input
 
 }  // namespace
 
-Report run(const Options& options) {
+Report run(const Options& options, const Notify& notify) {
   Inputs inputs = read_inputs(options);
   Report report;
   report.model = options.model;
@@ -156,12 +167,14 @@ Report run(const Options& options) {
   Device device;
   if (has_device) {
     device = select_device(options.device);
-    report.gpu = device.name + ", compute capability " + std::to_string(device.compute_major) + "." +
-                 std::to_string(device.compute_minor);
+    report.gpu = device.name + ", compute capability " + capability_of(device);
   }
-  if (!options.is_onnx) require_match(inputs.sidecar, libraries.version(), device);
+  require_match(
+      inputs.sidecar,
+      {options.rtx, version_text(libraries.version()), capability_of(device), device.name, !options.plugin.empty()},
+      options.model);
   if (!options.plugin.empty()) libraries.load_plugins(options.plugin, log);
-  if (options.is_onnx) build(libraries, log, options, has_device, &inputs, &report);
+  if (options.is_onnx) build(libraries, log, options, has_device, notify, &inputs, &report);
   report.engine_bytes = inputs.model.size();
   if (!options.build_only()) execute(libraries, log, options, &inputs, &report);
   report.warnings = log.warnings();

@@ -47,6 +47,7 @@ class Session {
   PinnedMemory host_input_, host_output_;
   std::unique_ptr<nvinfer1::IExecutionContext> context_;
   Graph graph_;
+  Drained drained_{stream_};  // the first to go
 };
 
 }  // namespace vmexport::runner

@@ -39,15 +39,18 @@ inline std::string version_text(const TrtVersion& version) {
 
 inline TrtVersion header_version() { return {NV_TENSORRT_MAJOR, NV_TENSORRT_MINOR, NV_TENSORRT_PATCH}; }
 
-// From 11 on every network is strongly typed, before 10 none is; an explicit batch is a flag up to 8 and a matter of
-// course from 10 on.
-inline uint32_t network_flags() {
+// From 11 on every network is strongly typed, before 10 none is, and TensorRT-RTX has a flag of its own number for it;
+// an explicit batch is a flag up to 8 and a matter of course from 10 on.
+inline uint32_t network_flags(bool rtx) {
+  constexpr uint32_t kRtxStronglyTyped = 1U << 0;
 #if NV_TENSORRT_MAJOR >= 11
-  return 0;
+  return rtx ? kRtxStronglyTyped : 0;
 #elif NV_TENSORRT_MAJOR >= 10
-  return 1U << static_cast<uint32_t>(nvinfer1::NetworkDefinitionCreationFlag::kSTRONGLY_TYPED);
+  constexpr auto kFlag = nvinfer1::NetworkDefinitionCreationFlag::kSTRONGLY_TYPED;
+  return rtx ? kRtxStronglyTyped : 1U << static_cast<uint32_t>(kFlag);
 #else
-  return 1U << static_cast<uint32_t>(nvinfer1::NetworkDefinitionCreationFlag::kEXPLICIT_BATCH);
+  constexpr auto kFlag = nvinfer1::NetworkDefinitionCreationFlag::kEXPLICIT_BATCH;
+  return rtx ? kRtxStronglyTyped : 1U << static_cast<uint32_t>(kFlag);
 #endif
 }
 

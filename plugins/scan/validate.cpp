@@ -89,8 +89,9 @@ struct Checker {
   }
 };
 
-// The forward call without its result, which a backward call does not need.
-vmexport_status validate_inputs(const vmexport_scan_params& p, char* message) noexcept {
+}  // namespace
+
+vmexport_status validate_sizes(const vmexport_scan_params& p, char* message) noexcept {
   Checker check{message};
   check.header(p);
   check.range("states (N)", p.states, 1, VMEXPORT_MAX_STATES);
@@ -98,6 +99,23 @@ vmexport_status validate_inputs(const vmexport_scan_params& p, char* message) no
   if (check.status == VMEXPORT_OK) {
     check.sizes(p.order.directions, p.batch, p.length, p.channels > 2 * p.states ? p.channels : 2 * p.states);
   }
+  return check.status;
+}
+
+vmexport_status validate_sizes(const vmexport_conv_params& p, char* message) noexcept {
+  Checker check{message};
+  check.header(p);
+  check.range("taps (K)", p.taps, 1, VMEXPORT_MAX_TAPS);
+  if (check.status == VMEXPORT_OK) check.order(p.order, p.length);
+  if (check.status == VMEXPORT_OK) check.sizes(p.order.directions, p.batch, p.length, p.channels);
+  return check.status;
+}
+
+namespace {
+
+// The forward call without its result, which a backward call does not need.
+vmexport_status validate_inputs(const vmexport_scan_params& p, char* message) noexcept {
+  Checker check{message, validate_sizes(p, message)};
   if (check.status != VMEXPORT_OK) return check.status;
   const bool empty = p.batch == 0 || p.length == 0;
   check.pointer(p.u, "u", empty);
@@ -112,11 +130,7 @@ vmexport_status validate_inputs(const vmexport_scan_params& p, char* message) no
 }
 
 vmexport_status validate_inputs(const vmexport_conv_params& p, char* message) noexcept {
-  Checker check{message};
-  check.header(p);
-  check.range("taps (K)", p.taps, 1, VMEXPORT_MAX_TAPS);
-  if (check.status == VMEXPORT_OK) check.order(p.order, p.length);
-  if (check.status == VMEXPORT_OK) check.sizes(p.order.directions, p.batch, p.length, p.channels);
+  Checker check{message, validate_sizes(p, message)};
   if (check.status != VMEXPORT_OK) return check.status;
   const bool empty = p.batch == 0 || p.length == 0;
   check.pointer(p.x, "x", empty);

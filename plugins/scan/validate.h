@@ -6,12 +6,17 @@
 
 namespace vmexport {
 
-// Check everything that the parameters alone can tell. On failure `message` (VMEXPORT_MESSAGE_SIZE bytes)
+constexpr int64_t kMaxElements = int64_t{1} << 48;  // beyond any memory, far inside 64 bits in every product
+
+// Check everything that the parameters alone can tell. `validate_sizes` is the part of it that needs no tensors: a
+// front end that learns of sizes before there is memory calls it. On failure `message` (VMEXPORT_MESSAGE_SIZE bytes)
 // names the tensor or attribute with expected and got.
 vmexport_status validate(const vmexport_scan_params& params, char* message) noexcept;
 vmexport_status validate(const vmexport_conv_params& params, char* message) noexcept;
 vmexport_status validate(const vmexport_scan_backward_params& params, char* message) noexcept;
 vmexport_status validate(const vmexport_conv_backward_params& params, char* message) noexcept;
+vmexport_status validate_sizes(const vmexport_scan_params& params, char* message) noexcept;
+vmexport_status validate_sizes(const vmexport_conv_params& params, char* message) noexcept;
 
 }  // namespace vmexport
 

@@ -8,36 +8,18 @@
 #include <cstdio>
 #include <cstring>
 
-#include "../scan/conv_dispatch.cuh"
-#include "../scan/validate.h"
+#include "emulated_conv.h"
 #include "kernel_cases.h"
 
 namespace {
 
 using namespace cases;
 
-using Change = void (*)(vmexport::ConvPlan&);
-
-// What causal_conv1d_cuda does, on the emulation; `change` spoils the plan.
-vmexport_status emulate(const vmexport_conv_params& params, char* message, int schedule, Change change) {
-  const vmexport_status status = vmexport::validate(params, message);
-  if (status != VMEXPORT_OK || params.batch == 0 || params.length == 0) return status;
-  vmexport::ConvPlan plan = vmexport::conv_plan(params);
-  if (change != nullptr) change(plan);
-  emulation::Launch launch;
-  launch.grid.x = static_cast<unsigned>(plan.blocks);
-  launch.block.x = vmexport::kConvThreads;
-  launch.schedule = schedule;
-  const vmexport::ConvKernel kernel = vmexport::conv_kernel_of(params.dtype, plan);
-  if (kernel == nullptr) return VMEXPORT_UNSUPPORTED;
-  const std::string fault = emulation::launch(launch, [&] { kernel(params, plan); });
-  std::snprintf(message, VMEXPORT_MESSAGE_SIZE, "%s", fault.c_str());
-  return fault.empty() ? VMEXPORT_OK : VMEXPORT_LAUNCH_FAILED;
-}
+using emulated::Change;
 
 cases::ConvKernel with(int schedule, Change change = nullptr) {
   return [schedule, change](const vmexport_conv_params& params, char* message) {
-    return emulate(params, message, schedule, change);
+    return emulated::conv(params, message, schedule, change);
   };
 }
 
@@ -144,7 +126,7 @@ void check_enormous_strides() {
     float* const far = base + 4096;
     params.x = x, params.x_stride[1] = -token;
     params.u = far, params.u_stride[0] = direction, params.u_stride[2] = token;
-    const vmexport_status status = emulate(params, message, 0, nullptr);
+    const vmexport_status status = emulated::conv(params, message, 0, nullptr);
     for (int64_t row = 0; row < 6; ++row) {
       std::memcpy(u + row * 8, far + row / 3 * direction + row % 3 * token, 8 * sizeof(float));
     }
@@ -167,7 +149,7 @@ void check_wild_values() {
       params.x_stride[0] = 96, params.x_stride[1] = 8;
       params.u_stride[0] = params.u_stride[1] = 96, params.u_stride[2] = 8;
       char message[VMEXPORT_MESSAGE_SIZE] = "";
-      expect(emulate(params, message, 0, nullptr) == VMEXPORT_OK, message);
+      expect(emulated::conv(params, message, 0, nullptr) == VMEXPORT_OK, message);
       const std::vector<double> expected = reference::conv({2, 1, 12, 8, 1, taps}, params.order, {x.begin(), x.end()},
                                                            {weight.begin(), weight.end()}, {bias.begin(), bias.end()});
       int different = 0;

@@ -9,49 +9,18 @@
 #include <cstring>
 #include <ctime>
 
-#include "../scan/scan_dispatch.cuh"
-#include "../scan/validate.h"
+#include "emulated_scan.h"
 #include "kernel_cases.h"
 
 namespace {
 
 using namespace cases;
 
-constexpr vmexport::DeviceLimits kDevice{132, 227 * 1024, 228 * 1024, 2048, 65536};
-constexpr int kGap = 32;  // bytes between the arrays in shared memory that nobody may touch
-
-struct Setting {
-  vmexport::ScanPlanRequest request;
-  int schedule = emulation::kForward;
-  emulation::Faults faults;
-};
-
-// What selective_scan_cuda does, on the emulation.
-vmexport_status emulate(const vmexport_scan_params& params, char* message, Setting setting) {
-  const vmexport_status status = vmexport::validate(params, message);
-  if (status != VMEXPORT_OK || params.batch == 0 || params.length == 0) return status;
-  setting.request.gap = kGap;
-  vmexport::ScanLaunch launch{params, {}};
-  if (!vmexport::plan_scan(params, kDevice, setting.request, &launch.plan)) return VMEXPORT_UNSUPPORTED;
-  const vmexport::ScanPlan& plan = launch.plan;
-  emulation::Launch block;
-  block.grid.x = static_cast<unsigned>(plan.grid);
-  block.block.x = static_cast<unsigned>(plan.threads);
-  block.shared_bytes = static_cast<size_t>(plan.layout.end);
-  const vmexport::ScanLayout& at = plan.layout;
-  for (const int32_t next : {at.raw_u, at.raw_delta, at.raw_bc, at.gate, at.delta, at.input, at.bc, at.out, at.sums}) {
-    block.gaps.emplace_back(next - kGap, kGap);
-  }
-  block.schedule = setting.schedule;
-  block.faults = setting.faults;
-  const vmexport::ScanKernel kernel = vmexport::scan_kernel_of(params.dtype, plan.lanes);
-  const std::string fault = emulation::launch(block, [&] { kernel(launch); });
-  std::snprintf(message, VMEXPORT_MESSAGE_SIZE, "%s", fault.c_str());
-  return fault.empty() ? VMEXPORT_OK : VMEXPORT_LAUNCH_FAILED;
-}
+using emulated::Setting;
 
 cases::ScanKernel with(const Setting& setting) {
-  return [setting](const vmexport_scan_params& params, char* message) { return emulate(params, message, setting); };
+  return
+      [setting](const vmexport_scan_params& params, char* message) { return emulated::scan(params, message, setting); };
 }
 
 void run(const Case& test, int32_t dtype, const Setting& setting) {
@@ -122,7 +91,7 @@ void check_settings() {
   ScanRun without(kMore[3], VMEXPORT_FLOAT32);
   without.params.last_state = nullptr;
   char message[VMEXPORT_MESSAGE_SIZE] = "";
-  const vmexport_status status = emulate(without.params, message, {});
+  const vmexport_status status = emulated::scan(without.params, message, {});
   expect(status == VMEXPORT_OK, std::string("no last state: ") + message);
 }
 
@@ -148,7 +117,7 @@ void check_misaligned() {
         void* const y = params.y;
         unsigned char* const own = move(y, test.sizes.channels, params.y_stride, 2);
         params.y = own;
-        const vmexport_status status = emulate(params, message, {});
+        const vmexport_status status = emulated::scan(params, message, {});
         std::memcpy(y, own, moved.back().size() - bytes);
         return status;
       });
@@ -187,7 +156,7 @@ void check_enormous_strides() {
     float* const y = static_cast<float*>(params.y);
     const float* const end = base + 8192 + 2 * token;
     params.y = const_cast<float*>(end), params.y_stride[1] = -token;
-    const vmexport_status status = emulate(params, message, {});
+    const vmexport_status status = emulated::scan(params, message, {});
     for (int64_t t = 0; t < 3; ++t) std::memcpy(y + t * 8, end - t * token, 8 * sizeof(float));
     return status;
   });
@@ -208,7 +177,7 @@ void check_wild_values() {
         Tensor* const tensors[] = {&run.u, &run.delta, &run.bc, &run.z};
         tensors[tensor]->set(tensor == 2 ? 10 * 2 * states + 3 : 10 * 8 + 3, value);
         char message[VMEXPORT_MESSAGE_SIZE] = "";
-        const vmexport_status status = emulate(run.params, message, {});
+        const vmexport_status status = emulated::scan(run.params, message, {});
         expect(status == VMEXPORT_OK, message);
         std::vector<double> last_state;
         const std::vector<double> expected = reference::scan(

@@ -62,7 +62,7 @@ struct ScanRun {
   vmexport_scan_params params{};
 
   ScanRun(const Case& test, int32_t dtype);
-  // Run `kernel` and compare y and the last state with the reference.
+  // Run `kernel` and compare y and, where it is asked for, the last state with the reference.
   void check(const Case& test, const std::string& name, const ScanKernel& kernel);
 };
 

@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <vector>
 
-#include "../scan/cuda.h"
 #include "../scan/validate.h"
 #include "on_device.h"
 
@@ -39,7 +38,7 @@ class Call {
   }
 
   template <class Params>
-  vmexport_status run(vmexport_status (*kernel)(const Params&, void*, char*), const Params& params, char* message,
+  vmexport_status run(const Launch<Params>& kernel, const Params& params, char* message,
                       std::initializer_list<const void*> outputs) {
     vmexport_status status = VMEXPORT_OK;
     if (error_ == cudaSuccess) status = kernel(params, stream_, message);
@@ -95,8 +94,9 @@ const char* missing() noexcept {
 }
 
 // What the kernels refuse has sizes that nobody could copy; they get it as it is and must not touch it.
-vmexport_status selective_scan(const vmexport_scan_params& host, int64_t offset, char* message) noexcept {
-  if (vmexport::validate(host, message) != VMEXPORT_OK) return vmexport::selective_scan_cuda(host, nullptr, message);
+vmexport_status selective_scan(const vmexport_scan_params& host, int64_t offset, char* message,
+                               const Launch<vmexport_scan_params>& launch) noexcept {
+  if (vmexport::validate(host, message) != VMEXPORT_OK) return launch(host, nullptr, message);
   Call call(offset);
   vmexport_scan_params p = host;
   const int64_t S = p.order.directions, B = p.batch, L = p.length, D = p.channels, N = p.states;
@@ -110,11 +110,12 @@ vmexport_status selective_scan(const vmexport_scan_params& host, int64_t offset,
   p.z = call.in(p.z, extent(p.z_stride, B, L, D), size);
   p.y = call.in(p.y, extent(p.y_stride, B, L, D), size);
   p.last_state = call.in(p.last_state, S * B * D * N, sizeof(float));
-  return call.run(vmexport::selective_scan_cuda, p, message, {p.y, p.last_state});
+  return call.run(launch, p, message, {p.y, p.last_state});
 }
 
-vmexport_status causal_conv1d(const vmexport_conv_params& host, int64_t offset, char* message) noexcept {
-  if (vmexport::validate(host, message) != VMEXPORT_OK) return vmexport::causal_conv1d_cuda(host, nullptr, message);
+vmexport_status causal_conv1d(const vmexport_conv_params& host, int64_t offset, char* message,
+                              const Launch<vmexport_conv_params>& launch) noexcept {
+  if (vmexport::validate(host, message) != VMEXPORT_OK) return launch(host, nullptr, message);
   Call call(offset);
   vmexport_conv_params p = host;
   const int64_t S = p.order.directions, B = p.batch, L = p.length, D = p.channels, K = p.taps;
@@ -123,7 +124,24 @@ vmexport_status causal_conv1d(const vmexport_conv_params& host, int64_t offset, 
   p.weight = call.in(p.weight, S * D * K, sizeof(float));
   p.bias = call.in(p.bias, S * D, sizeof(float));
   p.u = call.in(p.u, extent(p.u_stride, S, B, L, D), size);
-  return call.run(vmexport::causal_conv1d_cuda, p, message, {p.u});
+  return call.run(launch, p, message, {p.u});
+}
+
+vmexport_status in_graph(void* given, char* message, const std::function<vmexport_status()>& work) noexcept {
+  const cudaStream_t stream = static_cast<cudaStream_t>(given);
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  cudaError_t error = cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+  vmexport_status status = error == cudaSuccess ? work() : VMEXPORT_OK;
+  if (error == cudaSuccess) error = cudaStreamEndCapture(stream, &graph);
+  if (error == cudaSuccess) error = cudaGraphInstantiateWithFlags(&executable, graph, 0);
+  if (error == cudaSuccess && status == VMEXPORT_OK) error = cudaGraphLaunch(executable, stream);
+  if (error == cudaSuccess) error = cudaStreamSynchronize(stream);
+  if (executable != nullptr) cudaGraphExecDestroy(executable);
+  if (graph != nullptr) cudaGraphDestroy(graph);
+  if (error == cudaSuccess) return status;
+  std::snprintf(message, VMEXPORT_MESSAGE_SIZE, "CUDA graph: %s", cudaGetErrorString(error));
+  return VMEXPORT_LAUNCH_FAILED;
 }
 
 }  // namespace on_device

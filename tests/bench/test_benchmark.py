@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import torch
 from small import small_architecture, small_model
 
 import vmexport
-from vmexport.bench import measure
-from vmexport.bench.process import Worker
+from vmexport.bench.process import Opened, Worker
 from vmexport.bench.report import FAILED, MEASURED, SKIPPED, Latency
+from vmexport.bench.rows import Row, time_in_turns
 from vmexport.errors import BuildError, InputError, ParityError, ShapeError, UsageError
 from vmexport.export import export_onnx
 from vmexport.export.weights import frozen_network
@@ -55,9 +56,9 @@ def test_a_model_in_memory_is_exported_at_the_batch(tmp_path: Path) -> None:
 def test_a_backend_that_differs_shows_no_numbers(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Worker.open
 
-    def off(self: Worker, *words: Any) -> tuple[str, Any]:
-        description, logits = opened(self, *words)
-        return description, logits + (1.0 if self.backend == "ort-body" else 0.0)
+    def off(self: Worker, *words: Any) -> Opened:
+        found = opened(self, *words)
+        return replace(found, logits=found.logits + (1.0 if self.backend == "ort-body" else 0.0))
 
     monkeypatch.setattr(Worker, "open", off)
     report = vmexport.benchmark(exported, runs=1, threads=1, backends=("torch", "ort-body"))
@@ -69,7 +70,9 @@ def test_a_backend_that_differs_shows_no_numbers(exported: Path, monkeypatch: py
 
 
 def test_nan_in_the_reference_is_a_failure(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Worker, "open", lambda self, *_: ("broken", np.full((1, 7), np.nan, np.float32)))
+    monkeypatch.setattr(
+        Worker, "open", lambda self, *_: Opened("broken", np.full((1, 7), np.nan, np.float32))
+    )
     report = vmexport.benchmark(exported, runs=1, threads=1)
     assert all(row.status == FAILED and row.latency is None for row in report.results)
 
@@ -157,11 +160,11 @@ def test_turns_rotate_and_end_with_equal_runs() -> None:
         def __init__(self, backend: str) -> None:
             self.backend = backend
 
-        def time(self, count: int) -> list[float]:
+        def time(self, count: int) -> tuple[list[float], list[float]]:
             calls.append(self.backend)
-            return [0.4] * count
+            return [0.4] * count, []
 
-    rows = [measure._Row(Fake(name), name, np.zeros(1, np.float32)) for name in "abc"]  # type: ignore[arg-type]
-    measure._time_in_turns(rows, runs=4, seconds=1.0, say=lambda _: None)
+    rows = [Row(Fake(name), Opened(name, np.zeros((1, 1), np.float32))) for name in "abc"]  # type: ignore[arg-type]
+    time_in_turns(rows, runs=4, seconds=1.0, say=lambda _: None)
     assert [len(row.seconds) for row in rows] == [4, 4, 4]
     assert calls[3:9] == ["b", "c", "a", "c", "a", "b"]

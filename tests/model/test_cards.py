@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from vmexport.config.flops import count
 from vmexport.errors import InputError, UsageError
 from vmexport.model import available_cards, create_model, load_card
-from vmexport.model.flops import count
 
 NAMES = [
     "opengvlab_videomamba_base", "opengvlab_videomamba_middle", "opengvlab_videomamba_small",

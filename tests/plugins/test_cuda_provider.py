@@ -12,7 +12,7 @@ HEADER = "onnxruntime_c_api.h"
 SOURCES = (
     "plugins/tests/ort_cuda_device_tests.cpp",
     "plugins/onnxruntime/support.cpp",
-    "plugins/onnxruntime/shapes.cpp",
+    "plugins/scan/shapes.cpp",
 )
 
 

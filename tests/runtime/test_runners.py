@@ -17,7 +17,7 @@ from vmexport.config.threads import usable_cores
 from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, ShapeError, UsageError
 from vmexport.export import export_onnx
 from vmexport.model import save_checkpoint
-from vmexport.runtime import Runner, open_runner
+from vmexport.runtime import EngineRunner, Runner, open_runner
 from vmexport.runtime.session import SessionOptions
 from vmexport.runtime.torch_runner import TorchRunner
 
@@ -156,9 +156,8 @@ def test_a_model_from_elsewhere(tmp_path: Path) -> None:
         pass
 
 
-def test_an_engine_is_not_run_yet() -> None:
-    with pytest.raises(EnvironmentProblem, match=r"use the \.onnx file"):
-        open_runner("model.engine")
+def test_an_engine_is_opened_by_its_runner(tmp_path: Path) -> None:
+    assert isinstance(open_runner(tmp_path / "model.plan"), EngineRunner)
 
 
 @pytest.mark.parametrize("values", [{"library": "maybe"}, {"threads": -1}])

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from vmexport.bench.doctor import DoctorReport, examine
     from vmexport.bench.measure import benchmark
     from vmexport.bench.report import BenchmarkReport
-    from vmexport.model.flops import Cost, count
+    from vmexport.config.flops import Cost, count
 
 __all__ = ["BenchmarkReport", "Cost", "DoctorReport", "benchmark", "count", "examine"]
 

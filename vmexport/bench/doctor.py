@@ -23,7 +23,8 @@ PARTS: Mapping[str, str] = {
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "cpu": ("onnxruntime",),
-    "gpu": ("onnxruntime-gpu", "tensorrt", "mamba-ssm", "causal-conv1d"),
+    "gpu": ("onnxruntime-gpu", "tensorrt", "cuda-python", "mamba-ssm", "causal-conv1d"),
+    "rtx": ("tensorrt-rtx", "cuda-python"),
     "train": ("accelerate", "kornia", "matplotlib", "torchmetrics"),
     "bench": ("matplotlib", "nvidia-ml-py"),
 }

@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,12 +14,39 @@ from typing import Any
 import numpy as np
 
 from vmexport.config.processes import python_environment
-from vmexport.errors import BuildError, EnvironmentProblem, ExitCode, InputError, OutOfMemory, VmexportError
+from vmexport.errors import (
+    BuildError,
+    EnvironmentProblem,
+    ExitCode,
+    InputError,
+    OutOfMemory,
+    ParityError,
+    VmexportError,
+)
 from vmexport.runtime.runner import Array
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a backend says of itself once it is open.
+
+    Attributes:
+        description: what computes, with its version.
+        logits: `(B, classes)` float32 on the clips that will be timed.
+        precision: of the weights and activations.
+        remarks: what may slow it down.
+    """
+
+    description: str
+    logits: Array
+    precision: str = "fp32"
+    remarks: tuple[str, ...] = ()
+
 
 _ERRORS: dict[int, type[VmexportError]] = {
     ExitCode.ENVIRONMENT: EnvironmentProblem,
     ExitCode.BAD_INPUT: InputError,
+    ExitCode.PARITY_FAILED: ParityError,
     ExitCode.OUT_OF_MEMORY: OutOfMemory,
 }
 
@@ -52,7 +80,7 @@ class Worker:
         with contextlib.suppress(OSError):
             process.communicate()
 
-    def open(self, model: Path, clips: Path, logits: Path, threads: int) -> tuple[str, Array]:
+    def open(self, model: Path, clips: Path, logits: Path, threads: int) -> Opened:
         """Load the model and run it once.
 
         Args:
@@ -62,7 +90,7 @@ class Worker:
             threads: CPU threads.
 
         Returns:
-            a description of the backend, and its logits on the clips.
+            what the backend is, with its logits on the clips.
 
         Raises:
             VmexportError: what the worker raised.
@@ -75,15 +103,24 @@ class Worker:
             logits=str(logits),
             threads=threads,
         )
-        return str(answer["description"]), np.load(logits)
+        return Opened(
+            description=str(answer["description"]),
+            logits=np.load(logits),
+            precision=str(answer["precision"]),
+            remarks=tuple(str(remark) for remark in answer["remarks"]),
+        )
 
-    def time(self, calls: int) -> list[float]:
-        """Wall seconds of some further calls."""
-        return [float(value) for value in self._ask(do="time", calls=calls)["seconds"]]
+    def time(self, calls: int) -> tuple[list[float], list[float]]:
+        """Wall seconds of some further calls; and of the GPU's work alone in as many more, for an engine."""
+        answer = self._ask(do="time", calls=calls)
+        return [float(value) for value in answer["seconds"]], [
+            float(value) for value in answer["device_seconds"]
+        ]
 
-    def peak_memory_bytes(self) -> int:
-        """Largest resident memory of the worker so far."""
-        return int(self._ask(do="peak")["peak_memory_bytes"])
+    def peak_memory_bytes(self) -> tuple[int, int]:
+        """Largest resident memory of the worker so far, and memory of the GPU that its engine takes."""
+        answer = self._ask(do="peak")
+        return int(answer["peak_memory_bytes"]), int(answer["device_memory_bytes"])
 
     def _ask(self, **order: Any) -> dict[str, Any]:
         """Send an order and wait for its answer."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from vmexport.bench.environment import Environment
+from vmexport.config.flops import Cost
 from vmexport.errors import ParityError
-from vmexport.model.flops import Cost
 from vmexport.runtime.agreement import Agreement
 
 MEASURED, FAILED, SKIPPED = "measured", "parity failed", "skipped"
@@ -45,7 +45,7 @@ class BackendResult:
     """One row: a backend that was measured, or why it was not. A row that failed parity has no numbers.
 
     Attributes:
-        backend: "torch", "ort" or "ort-body".
+        backend: one of `vmexport.bench.rows.BACKENDS`.
         description: what computed, with its version.
         status: `MEASURED`, `FAILED` or `SKIPPED`.
         reason: why it failed or was skipped; for a measured row, a remark or nothing.
@@ -54,6 +54,8 @@ class BackendResult:
         clips_per_s: clips a second at the median.
         gmacs_per_s: 1e9 MACs (`Cost.linear_macs`) a second at the median.
         peak_memory_bytes: largest resident memory of the backend's own process, loading included; 0 unknown.
+        device: of an engine, from launch to end of the GPU's work: a call without its checks and copies.
+        device_memory_bytes: of an engine, memory of the GPU that it takes; 0 elsewhere.
     """
 
     backend: str
@@ -65,6 +67,8 @@ class BackendResult:
     clips_per_s: float = 0.0
     gmacs_per_s: float = 0.0
     peak_memory_bytes: int = 0
+    device: Latency | None = None
+    device_memory_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,8 +110,9 @@ class BenchmarkReport:
         """
         bad = next((result for result in self.results if result.status == FAILED), None)
         if bad is not None:
+            fix = "find the first block that differs: vmexport check A B --bisect"
+            if bad.backend.startswith("trt"):
+                fix = "build the engine again: vmexport trt MODEL -o model.engine"
             raise ParityError(
-                f"{bad.description} does not compute the same as {self.reference}",
-                bad.reason,
-                "find the first block that differs: vmexport check A B --bisect",
+                f"{bad.description} does not compute the same as {self.reference}", bad.reason, fix
             )

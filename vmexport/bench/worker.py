@@ -12,38 +12,60 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
 from vmexport.errors import ExitCode, VmexportError
+from vmexport.runtime.engine_runner import EngineRunner
 from vmexport.runtime.runner import Array
 
 Call = Callable[[Array], Array]
 
 
-def open_backend(backend: str, model: Path, threads: int) -> tuple[Call, str]:
+@dataclass(frozen=True)
+class Backend:
+    """A model that is open.
+
+    Attributes:
+        call: a function of clips `(B, 3, T, H, W)`, which gives logits.
+        describe: what computes; settled after the first call.
+        precision: of the weights and activations.
+        engine: the runner of an engine, or None.
+    """
+
+    call: Call
+    describe: Callable[[], str]
+    precision: str = "fp32"
+    engine: EngineRunner | None = None
+
+
+def open_backend(backend: str, model: Path, threads: int) -> Backend:
     """Open a model on one backend for the rest of this process.
 
     Args:
-        backend: "torch", "ort" (operator library) or "ort-body" (function body).
-        model: an `.onnx` file, or for "torch" also a checkpoint.
+        backend: "torch", "ort" (operator library), "ort-body" (function body), "trt" or "trt-graph".
+        model: an `.onnx` file or an engine, or for "torch" also a checkpoint.
         threads: CPU threads.
-
-    Returns:
-        a function of clips, and a description.
     """
     from vmexport.runtime import open_runner
 
     if backend == "torch":
         return _open_torch(model, threads)
-    runner = open_runner(model, library="require" if backend == "ort" else "off", threads=threads)
+    runner = open_runner(
+        model,
+        library="require" if backend == "ort" else "off",
+        threads=threads,
+        cuda_graph=backend == "trt-graph",
+    )
     runner.__enter__()  # closed by the end of the process
-    return runner, runner.description
+    engine = runner if isinstance(runner, EngineRunner) else None
+    return Backend(runner, lambda: runner.description, runner.info.precision, engine)
 
 
-def _open_torch(model: Path, threads: int) -> tuple[Call, str]:
+def _open_torch(model: Path, threads: int) -> Backend:
     """PyTorch eager on the frozen network, from a checkpoint or out of an `.onnx` file."""
     import torch
 
@@ -61,7 +83,7 @@ def _open_torch(model: Path, threads: int) -> tuple[Call, str]:
             logits: Array = frozen(torch.from_numpy(clips)).numpy()
         return logits
 
-    return call, f"PyTorch {torch.__version__.split('+')[0]} eager, {operator}"
+    return Backend(call, lambda: f"PyTorch {torch.__version__.split('+')[0]} eager, {operator}")
 
 
 def peak_memory_bytes() -> int:
@@ -80,21 +102,23 @@ def peak_memory_bytes() -> int:
 
 def serve(orders: TextIO, answers: TextIO) -> None:
     """Obey orders until the input ends: `open`, `time`, `peak`."""
-    call: Call | None = None
+    backend: Backend | None = None
     clips = np.zeros(0, np.float32)
     for line in orders:
         order = json.loads(line)
         try:
+            answer: dict[str, Any]
             if order["do"] == "open":
                 clips = np.load(order["clips"])
-                call, description = open_backend(order["backend"], Path(order["model"]), order["threads"])
-                np.save(order["logits"], call(clips))
-                answer: dict[str, Any] = {"description": description}
+                backend = open_backend(order["backend"], Path(order["model"]), order["threads"])
+                np.save(order["logits"], backend.call(clips))
+                answer = _about(backend)
             elif order["do"] == "time":
-                assert call is not None
-                answer = {"seconds": [_time(call, clips) for _ in range(order["calls"])]}
+                assert backend is not None
+                answer = _times(backend, clips, order["calls"])
             else:
-                answer = {"peak_memory_bytes": peak_memory_bytes()}
+                held = backend.engine.device_memory_bytes() if backend and backend.engine else 0
+                answer = {"peak_memory_bytes": peak_memory_bytes(), "device_memory_bytes": held}
         except VmexportError as error:
             answer = {"error": [error.what, error.why, error.fix], "code": int(error.exit_code)}
         except MemoryError:
@@ -103,6 +127,19 @@ def serve(orders: TextIO, answers: TextIO) -> None:
                 "code": int(ExitCode.OUT_OF_MEMORY),
             }
         print(json.dumps(answer), file=answers, flush=True)
+
+
+def _about(backend: Backend) -> dict[str, Any]:
+    """What is said of a backend after its first call."""
+    remarks = backend.engine.remarks if backend.engine else ()
+    return {"description": backend.describe(), "precision": backend.precision, "remarks": remarks}
+
+
+def _times(backend: Backend, clips: Array, calls: int) -> dict[str, list[float]]:
+    """Wall seconds of whole calls, and of the GPU's work alone where an engine does it."""
+    seconds = [_time(backend.call, clips) for _ in range(calls)]
+    device = backend.engine.device_seconds(calls) if backend.engine else []
+    return {"seconds": seconds, "device_seconds": device}
 
 
 def _time(call: Call, clips: Array) -> float:

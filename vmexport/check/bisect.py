@@ -16,6 +16,21 @@ from vmexport.runtime.torch_runner import TorchRunner
 HEAD = "head"
 
 
+def require_blocks(*runners: Runner) -> None:
+    """Refuse to search where a side does not show its blocks.
+
+    Raises:
+        UsageError: names the side, and what to compare instead.
+    """
+    for runner in runners:
+        if not isinstance(runner, TorchRunner | OnnxRunner):
+            raise UsageError(
+                f"cannot look for the first block that differs in {runner.source}",
+                f"{runner.description} does not show single blocks",
+                "compare without --bisect, and bisect the .onnx file that it was built from",
+            )
+
+
 def first_difference(a: Runner, b: Runner, clips: Array, tolerance: Tolerance) -> str:
     """Name the first stage whose residual stream differs.
 
@@ -54,9 +69,9 @@ def block_streams(runner: Runner, clips: Array) -> dict[str, Array]:
     if isinstance(runner, TorchRunner):
         embedding, *blocks = runner.block_outputs(clips)
         return {EMBEDDING: embedding, **{block_name(index): stream for index, stream in enumerate(blocks)}}
-    if isinstance(runner, OnnxRunner):
-        return _onnx_streams(runner, clips)
-    raise UsageError(f"cannot look into {runner.source}", f"{runner.description} does not show single blocks")
+    require_blocks(runner)
+    assert isinstance(runner, OnnxRunner)
+    return _onnx_streams(runner, clips)
 
 
 def _onnx_streams(runner: OnnxRunner, clips: Array) -> dict[str, Array]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmexport.check.bisect import first_difference
+from vmexport.check.bisect import first_difference, require_blocks
 from vmexport.runtime import open_runner
 from vmexport.runtime.agreement import Tolerance
 from vmexport.runtime.parity import ParityReport, compare_runners, random_clips
@@ -32,7 +32,7 @@ def check_parity(
     """Compare two models: finite first, then differences, cosine and first class, at every batch.
 
     Args:
-        a: the reference: a `VideoMamba`, a checkpoint, an `.onnx` file, or a preset's name.
+        a: the reference: a `VideoMamba`, a checkpoint, an `.onnx` file, an engine, or a preset's name.
         b: the other side, in any of these forms.
         clips: `(B, 3, T, H, W)` float32, normalised; by default seeded noise.
         batches: by default minimum, optimum, maximum and one between of the profiles.
@@ -48,11 +48,13 @@ def check_parity(
     Raises:
         ParityError: the two are different models: other clips, other classes, no common batch.
         InputError, EnvironmentProblem: one of the two cannot be opened.
-        UsageError: both `clips` and `batches` are given.
+        UsageError: both `clips` and `batches` are given, or `bisect` with an engine.
     """
     say = progress or (lambda _: None)
     say("opening both models")
     with _open(a, library, threads) as ours, _open(b, library, threads) as theirs:
+        if bisect:
+            require_blocks(ours, theirs)
         report = compare_runners(
             ours,
             theirs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,10 @@ def bench(
     frames: options.Frames = None,
     size: options.Size = None,
     classes: options.Classes = None,
+    engine: Annotated[
+        Path | None,
+        typer.Option(help="A TensorRT engine of the same weights, to be timed too.", show_default=False),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Clips of one call.")] = 1,
     runs: Annotated[
         int | None, typer.Option(min=1, help="Timed calls of each backend.", show_default="as many as fit")
@@ -30,15 +35,18 @@ def bench(
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
-    """Time PyTorch and ONNX Runtime on the same clips; exit code 6 where they do not agree on them.
+    """Time PyTorch, ONNX Runtime and TensorRT on the same clips; exit code 6 where they do not agree on them.
 
-    Without MODEL: model.onnx or model.safetensors of this folder, or else a preset with random weights.
+    Without MODEL: model.onnx or model.safetensors of this folder, and model.engine if it is there, or else a
+    preset with random weights. Where MODEL is an engine, the .onnx or .safetensors file of its name beside it
+    is the reference.
     """
     with render.progress("loading") as say:
         from vmexport.bench.measure import benchmark
 
         report = benchmark(
             model,
+            engine=engine,
             batch=batch,
             threads=threads,
             progress=say,
@@ -68,6 +76,12 @@ def _show(report: BenchmarkReport) -> None:
         ),
     )
     for result in report.results:
+        if result.device is not None:
+            render.text(
+                f"{result.description}: on the GPU alone {_ms(result.device.median_ms)} ms, "
+                f"p90 {_ms(result.device.p90_ms)}, p99 {_ms(result.device.p99_ms)}; "
+                f"{render.mebibytes(result.device_memory_bytes)} of its memory"
+            )
         if result.reason:
             render.text(f"{result.description}: {result.status}: {result.reason}")
 
@@ -79,12 +93,17 @@ def _row(result: BackendResult) -> tuple[str, ...]:
     latency = result.latency
     return (
         result.description,
-        f"{latency.median_ms:.1f}",
-        f"{latency.p90_ms:.1f}",
-        f"{latency.p99_ms:.1f}",
+        _ms(latency.median_ms),
+        _ms(latency.p90_ms),
+        _ms(latency.p99_ms),
         f"{result.clips_per_s:.2f}",
         f"{result.gmacs_per_s:.1f}",
         render.mebibytes(result.peak_memory_bytes),
         f"{result.agreement.max_abs:.1e}" if result.agreement else "reference",
         str(latency.runs),
     )
+
+
+def _ms(value: float) -> str:
+    """Milliseconds with as many digits as mean something."""
+    return f"{value:.1f}" if value >= 10 else f"{value:.3f}"

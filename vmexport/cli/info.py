@@ -13,7 +13,7 @@ from vmexport.errors import UsageError
 
 if TYPE_CHECKING:
     from vmexport.config import ModelInfo
-    from vmexport.model.flops import Cost
+    from vmexport.config.flops import Cost
 
 CONVENTIONS = {
     "tokens": "tokens of one clip, class token included",
@@ -37,17 +37,25 @@ def info(
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
-    """Show sizes and costs of a preset, a checkpoint or an ONNX file."""
-    from vmexport.model.flops import count
+    """Show sizes and costs of a preset, a checkpoint, an ONNX file or an engine, and where an engine runs."""
+    from vmexport.cli.engine_facts import engine_document, engine_facts, engine_of
+    from vmexport.config.flops import count
 
     settings = options.given(frames=frames, size=size, num_classes=classes)
     loading = options.given(interpolate_time=interpolate_time, trust_pickle=trust_pickle)
-    about = model_info(model, settings, loading)
+    engine = engine_of(Path(model))
+    if engine is None:
+        about = model_info(model, settings, loading)
+    else:
+        about = _fixed(Path(model), engine.model, settings, "vmexport trt")
     cost = count(about.architecture, batch)
     if as_json:
-        render.as_json(_document(model, about, cost, batch))
+        document = _document(model, about, cost, batch)
+        render.as_json(document if engine is None else {**document, "engine": engine_document(engine)})
     else:
         _show(model, about, cost, batch)
+        if engine is not None:
+            render.facts("Engine", engine_facts(engine))
 
 
 def model_info(model: str, settings: dict[str, Any], loading: dict[str, Any]) -> ModelInfo:
@@ -80,14 +88,18 @@ def _onnx_info(path: Path, settings: dict[str, Any]) -> ModelInfo:
     """Metadata of an exported file, whose settings cannot be replaced."""
     from vmexport.export.metadata import read_info
 
-    about = read_info(path)
+    return _fixed(path, read_info(path), settings, "vmexport onnx")
+
+
+def _fixed(path: Path, about: ModelInfo, settings: dict[str, Any], command: str) -> ModelInfo:
+    """The info of an exported file, or an error where other settings are asked for."""
     fixed = about.architecture.to_dict()
     for name, wanted in settings.items():
         if fixed[name] != wanted:
             raise UsageError(
                 f"{path} has {name} {fixed[name]}, not {wanted}",
                 "an exported file's settings are fixed",
-                f"leave the option out, or export again: vmexport onnx MODEL -o {path}",
+                f"leave the option out, or export again: {command} MODEL -o {path}",
             )
     return about
 

@@ -7,8 +7,8 @@ from vmexport.cli import options, render
 
 def models(as_json: options.Json = False, verbose: options.Verbose = 0) -> None:
     """List the presets that can be named wherever a command takes MODEL."""
+    from vmexport.config.flops import count
     from vmexport.model import available_cards, load_card
-    from vmexport.model.flops import count
 
     cards = [load_card(name) for name in available_cards()]
     if as_json:

@@ -22,13 +22,13 @@ Model = Annotated[
     str | None,
     typer.Argument(
         metavar="[MODEL]",
-        help="A file (.safetensors, .pth, .onnx) or a preset's name (see: vmexport models).",
+        help="A file (.safetensors, .pth, .onnx, .engine) or a preset's name (see: vmexport models).",
         show_default=False,
     ),
 ]
 RequiredModel = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="A file (.safetensors, .pth, .onnx) or a preset's name."),
+    typer.Argument(metavar="MODEL", help="A file (.safetensors, .pth, .onnx, .engine) or a preset's name."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
 Frames = Annotated[
@@ -64,7 +64,7 @@ TrustPickle = Annotated[
     ),
 ]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: every core.")]
-Device = Annotated[str, typer.Option(help="Where the model runs: cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="Where the model runs: cpu or cuda; an engine always on the GPU.")]
 Data = Annotated[
     Path,
     typer.Option(help="Folder or list of a data set: class folders, Kinetics CSV, SSV2 JSON, HMDB51 splits."),

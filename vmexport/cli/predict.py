@@ -23,7 +23,7 @@ def predict_command(
     json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
-    """Classify videos with a .safetensors, .pth or .onnx model.
+    """Classify videos with a .safetensors, .pth, .onnx or .engine model.
 
     A bad video does not stop the others: it is reported after them, with exit code 4.
     """

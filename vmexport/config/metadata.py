@@ -15,6 +15,8 @@ from vmexport.errors import InputError, VmexportError
 PREFIX = "vmexport."
 FORMAT_VERSION = "1"
 PRECISIONS = ("fp32", "fp16", "bf16")
+ENGINE_SUFFIXES = (".engine", ".plan", ".trt")
+"""Names that engines of TensorRT go by."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,41 @@ class ModelInfo:
         return self.labels[index] if self.labels else f"class {index}"
 
     def to_metadata(self) -> dict[str, str]:
-        """Text entries for safetensors metadata, ONNX `metadata_props` or a sidecar file."""
-        entries: dict[str, Any] = {
+        """Text entries for safetensors metadata or ONNX `metadata_props`."""
+        entries = self.to_dict()
+        extra = {PREFIX + key: value for key, value in entries.pop("extra").items()}
+        texts = {PREFIX + key: json.dumps(value) for key, value in entries.items()}
+        return {**extra, **texts, PREFIX + "format": FORMAT_VERSION}
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dictionary that JSON can hold."""
+        return {
             "architecture": self.architecture.to_dict(),
             "labels": list(self.labels),
             "preprocessing": self.preprocessing.to_dict(),
             "profile": str(self.profile),
             "precision": self.precision,
+            "extra": dict(self.extra),
         }
-        texts = {PREFIX + key: json.dumps(value) for key, value in entries.items()}
-        extra = {PREFIX + key: value for key, value in self.extra.items()}
-        return {**extra, **texts, PREFIX + "format": FORMAT_VERSION}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelInfo:
+        """The reverse of `to_dict`.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError, VmexportError: it is no such dictionary.
+        """
+        precision = str(values.get("precision", "fp32"))
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision should be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        return cls(
+            architecture=Architecture.from_dict(values["architecture"]),
+            labels=tuple(str(label) for label in values.get("labels", ())),
+            preprocessing=Preprocessing.from_dict(values.get("preprocessing", {})),
+            profile=BatchProfile.parse(values.get("profile", "1")),
+            precision=precision,
+            extra={str(key): str(value) for key, value in values.get("extra", {}).items()},
+        )
 
     @classmethod
     def from_metadata(cls, texts: Mapping[str, str], source: str) -> ModelInfo:
@@ -81,14 +107,7 @@ class ModelInfo:
             raise InputError(f"{source} has a newer metadata format", "", "pip install --upgrade vmexport")
         try:
             known = {key: json.loads(entries.pop(key)) for key in _KNOWN if key in entries}
-            return cls(
-                architecture=Architecture.from_dict(known["architecture"]),
-                labels=tuple(str(label) for label in known.get("labels", ())),
-                preprocessing=Preprocessing.from_dict(known.get("preprocessing", {})),
-                profile=BatchProfile.parse(known.get("profile", "1")),
-                precision=str(known.get("precision", "fp32")),
-                extra=entries,
-            )
+            return cls.from_dict({**known, "extra": entries})
         except (ValueError, TypeError, AttributeError, VmexportError) as error:
             raise InputError(f"the metadata of {source} is damaged", str(error)) from error
 

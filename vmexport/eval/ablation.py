@@ -15,7 +15,7 @@ from vmexport.eval.ablation_plan import Variant, table
 from vmexport.eval.evaluation import EvaluationRequest, evaluate
 from vmexport.files import atomic_write
 from vmexport.model import load_checkpoint
-from vmexport.model.flops import count, count_parameters
+from vmexport.config.flops import count, count_parameters
 from vmexport.train import TrainingRequest
 from vmexport.train.plan import Plan, make_plan
 from vmexport.train.run import train_model

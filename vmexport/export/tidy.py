@@ -10,7 +10,7 @@ import onnx
 
 from vmexport.export.graph import consumers, producers, residual_streams
 from vmexport.ops.schema import DOMAIN, OPSET_VERSION
-from vmexport.runtime.onnx_runner import INPUT_NAME, OUTPUT_NAME
+from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME
 
 IR_VERSION = 9
 """Newest that opset 18 to 20 needs; newer ones would shut out older runtimes for nothing."""

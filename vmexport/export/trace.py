@@ -12,7 +12,7 @@ import torch
 
 from vmexport.config import Architecture, BatchProfile
 from vmexport.errors import BuildError, EnvironmentProblem, VmexportError
-from vmexport.runtime.onnx_runner import INPUT_NAME, OUTPUT_NAME
+from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME
 
 BATCH_AXIS = "batch"
 

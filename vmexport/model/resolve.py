@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vmexport.config.metadata import ENGINE_SUFFIXES
 from vmexport.errors import InputError
 from vmexport.model.cards import create_model
 from vmexport.model.checkpoints import load_checkpoint
@@ -40,7 +41,7 @@ def resolve_model(text: str | Path | None, **overrides: Any) -> tuple[VideoMamba
         told = f"no model was named and there is no {DEFAULT_FILE} here: took the preset {DEFAULT_PRESET}"
         return model, f"{told}; {'; '.join(model.notes)}."
     path = Path(text)
-    if path.suffix == ".onnx":
+    if path.suffix.lower() in (".onnx", *ENGINE_SUFFIXES):
         raise InputError(
             f"{path} is an exported model, not a checkpoint",
             "this needs weights: a .safetensors or .pth file, or a preset's name",

@@ -48,3 +48,31 @@ def distrust(place: Path, private: bool = False) -> tuple[str, str] | None:
             f"chown {os.getuid()} {place}",
         )
     return None
+
+
+def require_trusted_engine(path: Path, *beside: Path) -> None:
+    """Refuse an engine that another user could have written: loading one runs what is in it.
+
+    Unlike a library it lies where its user wants it. A folder that everybody may write is no danger where
+    only owners may replace files (the sticky bit of `/tmp`).
+
+    Args:
+        path: the engine; it must belong to this user or root, and be closed to others.
+        beside: files that go with it, to be copied along.
+
+    Raises:
+        EnvironmentProblem: names the place, the reason and the command that mends it.
+    """
+    sticky = path.parent.stat().st_mode & stat.S_ISVTX
+    for place in (path,) if sticky else (path, path.parent):
+        complaint = distrust(place)
+        if complaint is None:
+            continue
+        problem, fix = complaint
+        if problem.startswith("it belongs"):  # nobody but root can give files away; a copy is one's own
+            fix = f"cp {' '.join(map(str, (path, *beside)))} <a folder of yours>"
+        raise EnvironmentProblem(
+            f"will not load {path}: an engine is code, and another user could have written this one",
+            f"{place}: {problem}",
+            f"{fix}   (once you trust what it holds)",
+        )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmexport.errors import EnvironmentProblem
+from vmexport.config.metadata import ENGINE_SUFFIXES
+from vmexport.runtime.engine_runner import EngineRunner
 from vmexport.runtime.onnx_runner import OnnxRunner
 from vmexport.runtime.runner import Runner
 from vmexport.runtime.session import CPU, SessionOptions
@@ -13,7 +14,7 @@ from vmexport.runtime.session import CPU, SessionOptions
 if TYPE_CHECKING:
     from vmexport.model import VideoMamba
 
-__all__ = ["OnnxRunner", "Runner", "SessionOptions", "open_runner"]
+__all__ = ["EngineRunner", "OnnxRunner", "Runner", "SessionOptions", "open_runner"]
 
 
 def open_runner(
@@ -24,24 +25,25 @@ def open_runner(
     verbose: bool = False,
     allow_failed: bool = False,
     device: str = CPU,
+    cuda_graph: bool = False,
 ) -> Runner:
     """A runner for a model in any form; it takes memory only inside `with`.
 
     Args:
-        model: a `VideoMamba`, a `.onnx` or `.safetensors` file, a foreign `.pth` checkpoint, or a
-            preset's name (random weights).
+        model: a `VideoMamba`, a `.onnx`, `.safetensors` or `.engine` file, a foreign `.pth` checkpoint, or
+            a preset's name (random weights).
         library: for `.onnx`: "auto", "off" (function body) or "require" (operator library).
         threads: threads within an operator; 0 stands for the cores this process may use.
         verbose: let ONNX Runtime print its warnings.
-        allow_failed: also open an `.onnx` file that its own parity check marked as failed.
+        allow_failed: also open a file or engine that its own parity check marked as failed.
         device: "cpu", or "cuda" for the first GPU; on entering, a runner refuses a device that is not there
-            rather than use another.
+            rather than use another. An engine always runs on the first GPU.
+        cuda_graph: for an engine: launch each call as a CUDA graph, captured at a batch's first call.
 
     Returns:
         a closed `Runner`; `with` opens it.
 
     Raises:
-        EnvironmentProblem: an engine of TensorRT, which this version does not run.
         InputError: no such file or preset, or a damaged one.
         UsageError: an unknown value of `library`, `threads` or `device`.
     """
@@ -49,12 +51,8 @@ def open_runner(
     suffix = Path(model).suffix.lower() if isinstance(model, str | Path) else ""
     if suffix == ".onnx":
         return OnnxRunner(str(model), options, allow_failed=allow_failed)
-    if suffix in (".engine", ".plan", ".trt"):
-        raise EnvironmentProblem(
-            f"cannot run {model}",
-            "this version of vmexport does not run TensorRT engines yet",
-            "use the .onnx file that the engine was built from",
-        )
+    if suffix in ENGINE_SUFFIXES:
+        return EngineRunner(str(model), cuda_graph=cuda_graph, allow_failed=allow_failed)
     # PyTorch takes seconds to import: only those who run PyTorch models pay.
     from vmexport.model import resolve_model
     from vmexport.runtime.torch_runner import TorchRunner

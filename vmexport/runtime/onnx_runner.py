@@ -10,10 +10,9 @@ import numpy as np
 
 from vmexport.config import ModelInfo
 from vmexport.errors import BuildError, InputError, OutOfMemory, ParityError
-from vmexport.runtime.runner import Array, Runner
+from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME, Array, Runner
 from vmexport.runtime.session import CPU, SessionOptions, import_onnxruntime, open_session
 
-INPUT_NAME, OUTPUT_NAME = "clips", "logits"
 PARITY_ENTRY = "parity"
 """Key in `ModelInfo.extra` of the parity record, JSON with at least `status`."""
 PARITY_FAILED = "failed"
@@ -95,15 +94,22 @@ class OnnxRunner(Runner):
         return logits.astype(np.float32, copy=False)
 
 
-def check_readable(path: Path) -> None:
+WRITE_ONNX = "vmexport onnx MODEL -o model.onnx"
+
+
+def check_readable(path: Path, command: str = WRITE_ONNX) -> None:
     """Refuse a path that is no readable, non-empty file.
+
+    Args:
+        path: the file.
+        command: writes such a file, for the fix.
 
     Raises:
         InputError: with the reason.
     """
     what = f"cannot read {path}"
     if not path.exists():
-        raise InputError(what, "no such file", "vmexport onnx MODEL -o model.onnx writes one")
+        raise InputError(what, "no such file", f"{command}   writes one")
     if path.is_dir():
         raise InputError(what, "it is a folder", "name the file inside it")
     try:
@@ -112,11 +118,16 @@ def check_readable(path: Path) -> None:
     except OSError as error:
         raise InputError(what, error.strerror or str(error), f"chmod +r {path}") from error
     if empty:
-        raise InputError(what, "the file is empty", "export it again: vmexport onnx MODEL -o model.onnx")
+        raise InputError(what, "the file is empty", f"write it again: {command}")
 
 
-def refuse_failed(info: ModelInfo, source: str) -> None:
+def refuse_failed(info: ModelInfo, source: str, fix: str = "") -> None:
     """Refuse a file that its own export marked as different from the network it came from.
+
+    Args:
+        info: what the file says of itself.
+        source: its name.
+        fix: what to do; by default, to look for the block that differs.
 
     Raises:
         ParityError: the parity record says `failed`.
@@ -126,7 +137,7 @@ def refuse_failed(info: ModelInfo, source: str) -> None:
         raise ParityError(
             f"{source} is marked: its export failed the parity check",
             str(record.get("reason", "")),
-            f"find the block with: vmexport check MODEL {source} --bisect   or export it again",
+            fix or f"find the block with: vmexport check MODEL {source} --bisect   or export it again",
         )
 
 

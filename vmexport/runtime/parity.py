@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from vmexport.config import Architecture
+from vmexport.config.metadata import ENGINE_SUFFIXES
 from vmexport.errors import ParityError, UsageError
 from vmexport.runtime.agreement import TOLERANCES, Agreement, Tolerance, coarser, compare_logits
 from vmexport.runtime.runner import Array, Runner
@@ -66,9 +68,10 @@ class ParityReport:
         if self.first_difference:
             where = f"{self.reason}; the first stage that differs is {self.first_difference}"
             raise ParityError(what, where, "export again, or compare that block's weights")
-        raise ParityError(
-            what, self.reason, f"find the first block that differs: vmexport check MODEL {self.b} --bisect"
-        )
+        fix = f"find the first block that differs: vmexport check MODEL {self.b} --bisect"
+        if Path(self.b).suffix.lower() in ENGINE_SUFFIXES:  # an engine shows no blocks
+            fix = f"compare the .onnx file it was built from, or build again: vmexport trt MODEL -o {self.b}"
+        raise ParityError(what, self.reason, fix)
 
 
 def random_clips(architecture: Architecture, batch: int, seed: int = SEED) -> Array:

@@ -14,6 +14,9 @@ from vmexport.errors import InputError, ShapeError, UsageError
 
 Array = NDArray[np.float32]
 
+INPUT_NAME, OUTPUT_NAME = "clips", "logits"
+"""Names of the one input and the one output of every exported file and engine."""
+
 
 class Runner(ABC):
     """A model ready to classify clips; use it as `with open_runner(...) as run: logits = run(clips)`.
@@ -27,6 +30,8 @@ class Runner(ABC):
 
     bounded: ClassVar[bool] = True
     """Whether only batches of `info.profile` are served; PyTorch takes any."""
+    rebuild: ClassVar[str] = "vmexport onnx MODEL"
+    """The command that, with another `--batch`, makes a file that serves it."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -74,7 +79,7 @@ class Runner(ABC):
             UsageError: the runner is not open.
         """
         array = _as_array(clips, self.source)
-        check_clips(array, self.info, self.source, bounded=self.bounded)
+        check_clips(array, self.info, self.source, bounded=self.bounded, rebuild=self.rebuild)
         return self._run(np.ascontiguousarray(array))
 
     @abstractmethod
@@ -90,7 +95,14 @@ class Runner(ABC):
         """Compute the logits of valid, contiguous clips."""
 
 
-def check_clips(clips: NDArray[Any], info: ModelInfo, source: str, *, bounded: bool = True) -> None:
+def check_clips(
+    clips: NDArray[Any],
+    info: ModelInfo,
+    source: str,
+    *,
+    bounded: bool = True,
+    rebuild: str = Runner.rebuild,
+) -> None:
     """Refuse clips that the model of `info` does not take.
 
     Args:
@@ -98,6 +110,7 @@ def check_clips(clips: NDArray[Any], info: ModelInfo, source: str, *, bounded: b
         info: the model; its profile bounds B.
         source: name of the model in messages.
         bounded: whether B must lie in the profile; otherwise it is any number from 1.
+        rebuild: the command that makes a file for another batch.
 
     Raises:
         ShapeError: wrong dtype, shape or batch.
@@ -114,7 +127,8 @@ def check_clips(clips: NDArray[Any], info: ModelInfo, source: str, *, bounded: b
             f"expected shape (B, {', '.join(map(str, shape))}) = (B, 3, T, H, W), got {clips.shape}",
             _shape_fix(clips.shape, shape),
         )
-    _check_batch(clips.shape[0], info, what, bounded)
+    if bounded or clips.shape[0] == 0:
+        _check_batch(clips.shape[0], info, what, rebuild)
     if not np.isfinite(clips).all():
         raise InputError(
             what, "they hold NaN or infinity", "look at the source of the clips; drop broken frames"
@@ -135,15 +149,15 @@ def _as_array(clips: Any, source: str) -> NDArray[Any]:
         raise ShapeError(what, reason, "pass clips.detach().cpu().numpy()") from error
 
 
-def _check_batch(batch: int, info: ModelInfo, what: str, bounded: bool) -> None:
+def _check_batch(batch: int, info: ModelInfo, what: str, rebuild: str) -> None:
     """Refuse a batch of nothing, or one outside the profile."""
     if batch == 0:
         raise ShapeError(what, "expected a batch of at least 1, got 0", "pass at least one clip")
-    if bounded and batch not in info.profile:
+    if batch not in info.profile:
         raise ShapeError(
             what,
             f"batch {batch} lies outside the profile {info.profile} of the export",
-            f"run another batch, or export again with: vmexport onnx MODEL --batch 1:{batch}:{batch}",
+            f"run another batch, or export again with: {rebuild} --batch 1:{batch}:{batch}",
         )
 
 

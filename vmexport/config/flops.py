@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmexport.config import Architecture
+from vmexport.config.architecture import Architecture
 
 
 @dataclass(frozen=True)

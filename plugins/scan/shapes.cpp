@@ -2,10 +2,23 @@
 
 #include <cstdio>
 
-namespace vmexport::ort {
+#include "validate.h"
+
+namespace vmexport {
 namespace {
 
 constexpr size_t kShapeText = 96;
+
+// Whether no product of the sizes can leave 64 bits, whatever they are.
+template <int Rank>
+bool fits(const int64_t (&dims)[Rank]) noexcept {
+  int64_t volume = 1;
+  for (const int64_t dim : dims) {
+    if (dim < 0 || dim > kMaxElements / volume) return false;
+    volume *= dim > 0 ? dim : 1;
+  }
+  return true;
+}
 
 // "(2, 1, 1569, 768)"
 void print_shape(const int64_t* dims, int64_t rank, char (&text)[kShapeText]) noexcept {
@@ -27,9 +40,16 @@ struct Checker {
     static_assert(Rank <= kMaxRank, "more axes than a Tensor holds");
     bool same = tensor.rank == Rank;
     for (int i = 0; i < Rank && same; ++i) same = tensor.dims[i] == dims[i];
-    if (same || !ok) return;
-    ok = false;
+    if (!ok) return;
+    ok = same && fits(dims);
+    if (ok) return;
     char expected[kShapeText], got[kShapeText];
+    if (same) {
+      print_shape(dims, Rank, got);
+      std::snprintf(message, VMEXPORT_MESSAGE_SIZE, "%s: expected sizes of 0 or more and at most 2^48 elements, got %s",
+                    tensor.name, got);
+      return;
+    }
     print_shape(dims, Rank, expected);
     print_shape(tensor.dims, tensor.rank, got);
     std::snprintf(message, VMEXPORT_MESSAGE_SIZE, "%s: expected shape %s = %s, got %s", tensor.name, letters, expected,
@@ -70,6 +90,7 @@ bool fill_scan(const Tensor (&in)[kScanInputs], vmexport_scan_params* params, ch
   check.expect(in[kU], "(S, B, L, D)", {S, B, L, D});
   check.expect(in[kDelta], "(S, B, L, D)", {S, B, L, D});
   check.expect(in[kA], "(S, D, N)", {S, D, N});
+  if (!check.ok) return false;
   check.expect(in[kBC], "(S, B, L, 2N)", {S, B, L, 2 * N});
   check.expect(in[kD], "(S, D)", {S, D});
   check.expect(in[kDeltaBias], "(S, D)", {S, D});
@@ -102,6 +123,7 @@ bool fill_conv(const Tensor (&in)[kConvInputs], vmexport_conv_params* params, ch
   check.expect_rank(in[kWeight], "(S, D, K)", 3);
   if (!check.ok) return false;
   const int64_t B = in[kX].dims[0], L = in[kX].dims[1], D = in[kX].dims[2], K = in[kWeight].dims[2];
+  check.expect(in[kX], "(B, L, D)", {B, L, D});
   check.expect(in[kWeight], "(S, D, K)", {S, D, K});
   check.expect(in[kBias], "(S, D)", {S, D});
   if (!check.ok) return false;
@@ -117,4 +139,4 @@ bool fill_conv(const Tensor (&in)[kConvInputs], vmexport_conv_params* params, ch
   return true;
 }
 
-}  // namespace vmexport::ort
+}  // namespace vmexport

@@ -1,11 +1,11 @@
-// Shape checks of both operators, shared by every front end that receives tensors with shapes (ONNX Runtime's CPU
-// and CUDA providers). Fills sizes and strides of the parameter structs; the core validates values afterwards.
-#ifndef VMEXPORT_ONNXRUNTIME_SHAPES_H
-#define VMEXPORT_ONNXRUNTIME_SHAPES_H
+// Shape checks of both operators, shared by every front end that receives dense tensors with shapes (ONNX Runtime,
+// TensorRT). Fills sizes and strides of the parameter structs; validate.h checks values afterwards.
+#ifndef VMEXPORT_SCAN_SHAPES_H
+#define VMEXPORT_SCAN_SHAPES_H
 
-#include "../scan/params.h"
+#include "params.h"
 
-namespace vmexport::ort {
+namespace vmexport {
 
 constexpr int kMaxRank = 4;
 
@@ -29,6 +29,6 @@ constexpr const char* kConvNames[kConvInputs] = {"x", "weight", "bias"};
 bool fill_scan(const Tensor (&inputs)[kScanInputs], vmexport_scan_params* params, char* message) noexcept;
 bool fill_conv(const Tensor (&inputs)[kConvInputs], vmexport_conv_params* params, char* message) noexcept;
 
-}  // namespace vmexport::ort
+}  // namespace vmexport
 
-#endif  // VMEXPORT_ONNXRUNTIME_SHAPES_H
+#endif  // VMEXPORT_SCAN_SHAPES_H

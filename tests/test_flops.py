@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vmexport.config import Architecture
-from vmexport.model.flops import count, count_parameters
+from vmexport.config.flops import count, count_parameters
 from vmexport.model.network import VideoMamba
 
 # d, frames, classes; tokens, parameters (M), paper's "GFLOPs", linear and convolution MACs (G), scan FLOPs

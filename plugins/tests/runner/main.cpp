@@ -1,0 +1,13 @@
+// The parts of vmexport-run that need no TensorRT.
+#include "checks.h"
+
+int main() {
+  checks::test_npy();
+  checks::test_options();
+  checks::test_onnx();
+  checks::test_json();
+  checks::test_comparison();
+  checks::test_files();
+  checks::test_sidecar();
+  return checks::finish();
+}

@@ -1,0 +1,378 @@
+#include "trt_refusals.h"
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <random>
+
+#include "../tensorrt/log.h"
+#include "trt_cases.h"
+
+namespace trt_refusals {
+namespace {
+
+using namespace cases;
+using nvinfer1::DataType;
+using nvinfer1::PluginField;
+using nvinfer1::PluginFieldType;
+using trt_cases::Fields;
+using trt_cases::Sizes;
+
+constexpr char kScan[] = "SelectiveScan";
+constexpr char kConv[] = "CausalConv1d";
+
+const Case& plain() { return kCases[4]; }  // two directions, class token, tokens_per_frame 4, L = 17, D = 33, N = 17
+
+// `refused` and words of what was logged.
+void told(trt_host::Logger& logger, bool refused, const std::string& words, const std::string& of = "") {
+  const std::string said = logger.take();
+  expect(refused && said.find(words) != std::string::npos, of + " refusal of '" + words + "', got: " + said);
+}
+
+PluginField& field(Fields& fields, const char* name) {
+  for (PluginField& one : fields.list) {
+    if (std::strcmp(one.name, name) == 0) return one;
+  }
+  std::abort();
+}
+
+void check_fields(trt_host::Logger& logger) {
+  const auto refuse = [&logger](const char* op, const char* words, const std::function<void(Fields&)>& change) {
+    Fields fields(op, plain());
+    change(fields);
+    const auto collection = fields.collection();
+    told(logger, trt_host::create(op, &collection) == nullptr, words);
+  };
+  for (const char* name : {"directions", "tokens_per_frame", "class_token", "scale"}) {
+    const std::string missing = std::string("attribute ") + name + ": expected a value, got none";
+    refuse(kScan, missing.c_str(),
+           [name](Fields& f) { f.list.erase(f.list.begin() + (&field(f, name) - f.list.data())); });
+    refuse(kScan, "got a null pointer", [name](Fields& f) { field(f, name).data = nullptr; });
+    refuse(kScan, name, [name](Fields& f) { field(f, name).type = PluginFieldType::kFLOAT64; });
+    refuse(kScan, name, [name](Fields& f) { field(f, name).type = PluginFieldType::kUNKNOWN; });
+    refuse(kScan, name, [name](Fields& f) { field(f, name).length = 0; });
+    refuse(kScan, name, [name](Fields& f) { field(f, name).length = -1; });
+    refuse(kScan, "expected it once, got it twice", [name](Fields& f) { f.list.push_back(field(f, name)); });
+  }
+  refuse(kScan, "node 'a node'", [](Fields& f) { f.list.clear(); });
+  refuse(kScan, "vmexport::SelectiveScan", [](Fields& f) { f.list.clear(); });
+  refuse(kConv, "vmexport::CausalConv1d", [](Fields& f) { f.list.clear(); });
+  refuse(kConv, "attribute scale: expected one of directions, tokens_per_frame, class_token",
+         [](Fields& f) { f.list.emplace_back("scale", &f.scale, PluginFieldType::kFLOAT32, 1); });
+  refuse(kScan, "attribute dt_rank: expected one of",
+         [](Fields& f) { f.list.emplace_back("dt_rank", &f.class_token, PluginFieldType::kINT32, 1); });
+  refuse(kScan, "expected a name",
+         [](Fields& f) { f.list.emplace_back(nullptr, nullptr, PluginFieldType::kINT32, 1); });
+  refuse(kScan, "directions: expected a list of 1 to 8 integers, got 9 of them", [](Fields& f) {
+    f.directions.resize(9);
+    field(f, "directions").data = f.directions.data();
+    field(f, "directions").length = 9;
+  });
+  refuse(kScan, "directions[1]: expected 0 (forward), 1 (spatiotemporal)", [](Fields& f) { f.directions[1] = 4; });
+  refuse(kScan, "directions[0]", [](Fields& f) { f.directions[0] = -1; });
+  refuse(kScan, "class_token: expected 0 to 1, got 2", [](Fields& f) { f.class_token = 2; });
+  refuse(kScan, "tokens_per_frame: expected 0 to 2147483647, got -5", [](Fields& f) { f.tokens_per_frame = -5; });
+  refuse(kScan, "scale: expected a finite number, got nan", [](Fields& f) { f.scale = NAN; });
+  refuse(kScan, "scale: expected a finite number, got -inf", [](Fields& f) { f.scale = -INFINITY; });
+  refuse(kScan, "scale: expected a number", [](Fields& f) { field(f, "scale").type = PluginFieldType::kINT32; });
+  refuse(kScan, "class_token: expected an integer",
+         [](Fields& f) { field(f, "class_token").type = PluginFieldType::kFLOAT32; });
+  told(logger, trt_host::create(kScan, nullptr) == nullptr, "expected a collection of plugin fields, got none");
+  const nvinfer1::PluginFieldCollection hollow{3, nullptr}, negative{-1, nullptr};
+  told(logger, trt_host::create(kScan, &hollow) == nullptr, "expected a collection");
+  told(logger, trt_host::create(kScan, &negative) == nullptr, "expected a collection");
+}
+
+#if VMEXPORT_TENSORRT_V3
+void check_wide_fields(trt_host::Logger& logger) {
+  Fields fields(kScan, plain());
+  const auto collection = fields.collection();
+  const auto narrow = trt_host::create(kScan, &collection)->bytes();
+  // Not aligned, as a field of somebody's buffer may be.
+  unsigned char buffer[9];
+  int64_t tokens = fields.tokens_per_frame;
+  std::memcpy(buffer + 1, &tokens, sizeof tokens);
+  field(fields, "tokens_per_frame").data = buffer + 1;
+  field(fields, "tokens_per_frame").type = PluginFieldType::kINT64;
+  const auto wide = trt_host::create(kScan, &collection);
+  expect(wide != nullptr && wide->bytes() == narrow, "64-bit integers are integers");
+  tokens = int64_t{1} << 40;
+  std::memcpy(buffer + 1, &tokens, sizeof tokens);
+  told(logger, trt_host::create(kScan, &collection) == nullptr, "expected 0 to 2147483647, got 1099511627776");
+}
+#endif
+
+std::vector<unsigned char> bytes_of(const char* op, const Case& test) {
+  const Fields fields(op, test);
+  const auto collection = fields.collection();
+  return trt_host::create(op, &collection)->bytes();
+}
+
+void check_bytes(trt_host::Logger& logger) {
+  const auto refused = [&logger](const char* op, const std::vector<unsigned char>& bytes, const char* words) {
+    // Memory of exactly this size, in which a sanitizer sees one byte too far.
+    const std::unique_ptr<unsigned char[]> exact(new unsigned char[bytes.size()]);
+    std::copy(bytes.begin(), bytes.end(), exact.get());
+    told(logger, trt_host::restore(op, exact.get(), bytes.size()) == nullptr, words);
+  };
+  for (const char* op : {kScan, kConv}) {
+    const std::vector<unsigned char> good = bytes_of(op, plain());
+    for (size_t size = 0; size < good.size(); ++size) {
+      refused(op, {good.begin(), good.begin() + static_cast<ptrdiff_t>(size)}, "serialised state");
+    }
+    std::vector<unsigned char> changed = good;
+    changed.push_back(0);
+    refused(op, changed, "1 bytes too many");
+    changed = good, changed[4] = 2;
+    refused(op, changed, "expected version 1 to 1, got 2");
+    changed = good, changed[4] = 0;
+    refused(op, changed, "expected version 1 to 1, got 0");
+    changed = good, changed[0] ^= 1;
+    refused(op, changed, "not written by vmexport");
+    refused(op, bytes_of(op == kScan ? kConv : kScan, plain()), "expected operator");
+    told(logger, trt_host::restore(op, nullptr, 0) == nullptr, "serialised state");
+  }
+  std::vector<unsigned char> nan = bytes_of(kScan, plain());
+  std::fill(nan.end() - 4, nan.end(), static_cast<unsigned char>(0xff));
+  refused(kScan, nan, "scale is not a finite number");
+}
+
+// Whatever the bytes are, they are refused or describe a node that writes the same bytes again.
+void check_wild_bytes(trt_host::Logger& logger) {
+  std::mt19937 random(11);
+  const std::vector<unsigned char> good = bytes_of(kScan, plain());
+  const auto survive = [&](const std::vector<unsigned char>& bytes, const char* what) {
+    const auto node = trt_host::restore(kScan, bytes.data(), bytes.size());
+    expect(node == nullptr ? !logger.take().empty() : node->bytes() == bytes, what);
+  };
+  for (size_t at = 0; at < good.size(); ++at) {
+    for (int value = 0; value < 256; ++value) {
+      std::vector<unsigned char> changed = good;
+      changed[at] = static_cast<unsigned char>(value);
+      survive(changed, "one byte changed");
+    }
+  }
+  for (int i = 0; i < 2000; ++i) {
+    std::vector<unsigned char> noise(random() % 80);
+    for (unsigned char& byte : noise) byte = static_cast<unsigned char>(random());
+    if (i % 2 == 0) std::copy_n(good.begin(), std::min<size_t>(noise.size(), 12), noise.begin());  // a true header
+    survive(noise, "noise");
+  }
+}
+
+struct Network {
+  std::unique_ptr<trt_host::Node> node;
+  Sizes sizes;
+  explicit Network(const char* op, int64_t batch = 2) : sizes(trt_cases::sizes_of(op, plain(), batch)) {
+    const Fields fields(op, plain());
+    const auto collection = fields.collection();
+    node = trt_host::create(op, &collection);
+  }
+
+  bool shape() {
+    trt_host::Expressions expressions;
+    std::vector<nvinfer1::DimsExprs> inputs;
+    for (const auto& one : sizes) inputs.push_back(expressions.dims(one));
+    nvinfer1::DimsExprs output{};
+    return node->shape(inputs, expressions, &output);
+  }
+  bool configure(const char* op) {
+    return node->configure(trt_cases::ranges(op, sizes, sizes, DataType::kHALF), trt_host::Ranges(1));
+  }
+  bool enqueue(const char* op) {
+    const void* data[7] = {};
+    void* result[1] = {};
+    return node->enqueue(trt_cases::descriptions(op, sizes, DataType::kHALF), trt_host::Descriptions(1), data, result,
+                         nullptr);
+  }
+};
+
+// Sizes that are wrong are refused at each stage that sees them.
+void check_sizes(trt_host::Logger& logger) {
+  const auto refuse = [&logger](const char* op, const char* words, const std::function<void(Sizes&)>& change) {
+    Network network(op);
+    change(network.sizes);
+    std::string text = op;
+    for (const auto& sizes : network.sizes) {
+      text += " (";
+      for (const int64_t size : sizes) text += std::to_string(size) + ",";
+      text += ")";
+    }
+    told(logger, !network.shape(), words, text + " shape");
+    told(logger, !network.configure(op), words, text + " configure");
+    told(logger, !network.enqueue(op), words, text + " enqueue");
+    expect(network.node->bytes() == Network(op).node->bytes(), "a refusal changes nothing");
+  };
+  for (const char* op : {kScan, kConv}) {
+    const Network good(op);
+    for (size_t input = 0; input < good.sizes.size(); ++input) {
+      for (size_t axis = 0; axis < good.sizes[input].size(); ++axis) {
+        refuse(op, "expected", [=](Sizes& sizes) { sizes[input][axis] = -2; });
+        // The convolution's batch and taps stand in one tensor only, with which others need not agree.
+        if (op == kConv && ((input == 0 && axis == 0) || (input == 1 && axis == 2))) continue;
+        refuse(op, "expected", [=](Sizes& sizes) { sizes[input][axis] += 1; });
+        refuse(op, "expected", [=](Sizes& sizes) { sizes[input][axis] = std::numeric_limits<trt_host::Size>::max(); });
+      }
+    }
+  }
+  refuse(kScan, "delta: expected shape (S, B, L, D) = (2, 2, 17, 33), got (2, 2, 17, 34)",
+         [](Sizes& sizes) { sizes[1][3] = 34; });
+  refuse(kScan, "tokens_per_frame: expected a divisor of the 17 patch tokens, got 4",
+         [](Sizes& sizes) { sizes[0][2] = sizes[1][2] = sizes[3][2] = sizes[6][1] = 18; });
+  refuse(kScan, "states (N): expected 1 to 256, got 300", [](Sizes& sizes) { sizes[2][2] = 300, sizes[3][3] = 600; });
+  refuse(kConv, "taps (K): expected 1 to 8, got 9", [](Sizes& sizes) { sizes[1][2] = 9; });
+  refuse(kScan, "expected", [](Sizes& sizes) {
+    for (auto* batch : {&sizes[0][1], &sizes[1][1], &sizes[3][1], &sizes[6][0]}) {
+      batch[0] = batch[1] = std::numeric_limits<trt_host::Size>::max();  // and the length
+    }
+  });
+  for (const size_t input : {0, 1, 2, 3, 4, 5, 6}) {
+    refuse(kScan, "expected", [input](Sizes& sizes) { sizes[input].push_back(1); });
+    refuse(kScan, "expected", [input](Sizes& sizes) { sizes[input].pop_back(); });
+    refuse(kScan, "expected", [input](Sizes& sizes) { sizes[input].clear(); });
+    refuse(kScan, "expected", [input](Sizes& sizes) { sizes[input].assign(8, 1); });
+  }
+}
+
+// More dimensions than an array of them holds, or fewer than none.
+void check_ranks(trt_host::Logger& logger) {
+  for (const int32_t rank : {-1, 9, INT32_MAX, INT32_MIN}) {
+    Network network(kScan);
+    auto inputs = trt_cases::descriptions(kScan, network.sizes, DataType::kHALF);
+    auto ranges = trt_cases::ranges(kScan, network.sizes, network.sizes, DataType::kHALF);
+    inputs[3].dims.nbDims = ranges[3].min.nbDims = rank;
+    const void* data[7] = {};
+    void* result[1] = {};
+    told(logger, !network.node->enqueue(inputs, trt_host::Descriptions(1), data, result, nullptr), "BC: expected");
+    told(logger, !network.node->configure(ranges, trt_host::Ranges(1)), "BC: expected");
+    trt_host::Expressions expressions;
+    std::vector<nvinfer1::DimsExprs> shapes;
+    for (const auto& one : network.sizes) shapes.push_back(expressions.dims(one));
+    shapes[3].nbDims = rank;
+    nvinfer1::DimsExprs output{};
+    told(logger, !network.node->shape(shapes, expressions, &output), "BC: expected");
+  }
+}
+
+void check_types(trt_host::Logger& logger) {
+  Network network(kScan);
+  auto inputs = trt_cases::descriptions(kScan, network.sizes, DataType::kHALF);
+  const void* data[7] = {};
+  void* result[1] = {};
+  const auto refuse = [&](size_t input, DataType type, const char* words) {
+    auto changed = inputs;
+    changed[input].type = type;
+    auto ranges = trt_cases::ranges(kScan, network.sizes, network.sizes, DataType::kHALF);
+    ranges[input].desc.type = type;
+    std::vector<DataType> types;
+    for (const auto& one : changed) types.push_back(one.type);
+    auto output = DataType::kINT32;
+    const bool typed = network.node->types(types, &output);
+    told(logger, !typed || output == DataType::kFLOAT, words);
+    told(logger, !network.node->configure(ranges, trt_host::Ranges(1)), words);
+#if VMEXPORT_TENSORRT_V3  // the older interface learns of types before, and has no call for shapes alone
+    told(logger, !network.node->enqueue(changed, trt_host::Descriptions(1), data, result, nullptr), words);
+#endif
+  };
+  refuse(2, DataType::kHALF, "A: expected float32, got float16");
+  refuse(5, DataType::kINT32, "delta_bias: expected float32, got int32");
+  refuse(6, DataType::kFLOAT, "z: expected float16, the type of u, got float32");
+  refuse(0, DataType::kINT8, "u: expected float32");
+  refuse(0, static_cast<DataType>(99), "a type that vmexport does not know");
+#if VMEXPORT_TENSORRT_V3
+  refuse(1, DataType::kBF16, "delta: expected float16, the type of u, got bfloat16");
+#endif
+  (void)data, (void)result;
+}
+
+void check_counts(trt_host::Logger& logger) {
+  for (const char* op : {kScan, kConv}) {
+    Network network(op);
+    const std::string words = std::string("expected ") + (op == kScan ? "7" : "3") + " inputs and 1 output, got ";
+    for (const int change : {-1, 1}) {
+      Network other(op);
+      if (change < 0) other.sizes.pop_back();
+      if (change > 0) other.sizes.push_back({1});
+      told(logger, !other.shape(), words);
+      const auto ranges = trt_cases::ranges(op, other.sizes, other.sizes, DataType::kHALF);
+      told(logger, !other.node->configure(ranges, trt_host::Ranges(1)), words);
+      auto tensors = trt_cases::descriptions(op, other.sizes, DataType::kHALF);
+      tensors.emplace_back();
+      told(logger, !other.node->supports(0, tensors, static_cast<int32_t>(other.sizes.size()), 1), words);
+    }
+    const auto ranges = trt_cases::ranges(op, network.sizes, network.sizes, DataType::kHALF);
+    told(logger, !network.node->configure(ranges, trt_host::Ranges(2)), words);
+  }
+}
+
+// A range may be wrong at one end only; an end that is not known is no error.
+void check_ends(trt_host::Logger& logger) {
+  Network low(kScan), high(kScan, 4);
+  const auto configure = [&] {
+    return low.node->configure(trt_cases::ranges(kScan, low.sizes, high.sizes, DataType::kHALF), trt_host::Ranges(1));
+  };
+  expect(configure(), "a range of batches");
+  high.sizes[6][0] = 3;
+  told(logger, !configure(), "z: expected shape (B, L, D) = (4, 17, 33), got (3, 17, 33)");
+  high.sizes[6][0] = -1;
+  expect(configure() && logger.take().empty(), "an open end");
+}
+
+// A kernel's own refusal comes through: tensors without memory.
+void check_no_memory(trt_host::Logger& logger) {
+  Network network(kScan);
+  told(logger, !network.enqueue(kScan), "u: expected data, got a null pointer");
+  Network conv(kConv);
+  told(logger, !conv.enqueue(kConv), "x: expected data, got a null pointer");
+}
+
+void check_logger(trt_host::Logger& process) {
+  const auto refuse = [] { return trt_host::create(kScan, nullptr) == nullptr; };
+#if VMEXPORT_TENSORRT_LOGGER_FINDER
+  struct Finder final : nvinfer1::ILoggerFinder {
+    nvinfer1::ILogger* logger = nullptr;
+    bool throws = false;
+    nvinfer1::ILogger* findLogger() override {
+      if (throws) throw 1;
+      return logger;
+    }
+  };
+  trt_host::Logger own;
+  Finder finder;
+  finder.logger = &own;
+  vmexport::trt::set_logger_finder(&finder);
+  told(own, refuse(), "expected a collection");
+  expect(process.take().empty(), "the finder's logger alone");
+  finder.throws = true;
+  told(process, refuse(), "expected a collection");
+  finder.throws = false, finder.logger = nullptr;
+  told(process, refuse(), "expected a collection");
+  vmexport::trt::set_logger_finder(nullptr);
+#endif
+  told(process, refuse(), "expected a collection");
+  // The library of another major has loggers of another shape: standard error is told instead.
+  trt_host::library_version = NV_TENSORRT_MAJOR >= 10 ? 8601 : 100300;
+  expect(refuse() && process.take().empty(), "a TensorRT of another major is not asked");
+  trt_host::library_version = NV_TENSORRT_MAJOR >= 10 ? NV_TENSORRT_MAJOR * 10000 : NV_TENSORRT_MAJOR * 1000;
+}
+
+}  // namespace
+
+void check(trt_host::Logger& logger) {
+  check_fields(logger);
+#if VMEXPORT_TENSORRT_V3
+  check_wide_fields(logger);
+#endif
+  check_bytes(logger);
+  check_wild_bytes(logger);
+  check_sizes(logger);
+  check_ranks(logger);
+  check_types(logger);
+  check_counts(logger);
+  check_ends(logger);
+  check_no_memory(logger);
+  check_logger(logger);
+}
+
+}  // namespace trt_refusals

@@ -1,0 +1,120 @@
+"""Which TensorRT this machine has: NVIDIA's `tensorrt` package, or `tensorrt_rtx`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from vmexport.errors import EnvironmentProblem, UsageError
+from vmexport.runtime.tensorrt.versions import OLDEST, RTX, TENSORRT, Features
+
+AUTO = "auto"
+CHOICES = (AUTO, TENSORRT, RTX)
+MODULES = {TENSORRT: "tensorrt", RTX: "tensorrt_rtx"}
+EXTRAS = {TENSORRT: "gpu", RTX: "rtx"}
+"""Extra of this project that installs a flavour."""
+
+
+@dataclass(frozen=True)
+class TensorRT:
+    """A TensorRT that can be used.
+
+    Attributes:
+        module: the Python package.
+        flavour: "tensorrt" or "rtx".
+        version: as the package says it, such as `10.3.0`.
+        features: what this version can do and how it is asked for.
+    """
+
+    module: Any = field(repr=False)
+    flavour: str
+    version: str
+    features: Features
+
+    @property
+    def name(self) -> str:
+        """`TensorRT 10.3.0` or `TensorRT-RTX 1.7.1.116`."""
+        return flavour_name(self.flavour, self.version)
+
+
+def find_tensorrt(choice: str = AUTO) -> TensorRT:
+    """The TensorRT to use; imports it, which needs no GPU.
+
+    Args:
+        choice: "tensorrt", "rtx", or "auto" for the first of the two that is installed.
+
+    Raises:
+        UsageError: another choice.
+        EnvironmentProblem: not installed, too old, or installed and broken.
+    """
+    if choice not in CHOICES:
+        raise UsageError(f"unknown TensorRT: {choice!r}", f"expected one of {', '.join(CHOICES)}")
+    candidates = (TENSORRT, RTX) if choice == AUTO else (choice,)
+    for flavour in candidates:
+        if _installed(flavour):
+            return _load(flavour)
+    names = " nor ".join(MODULES[flavour] for flavour in candidates)
+    lacking = f"the Python package {names} is not installed"
+    if choice == AUTO:
+        lacking = f"neither the Python package {names} is installed"
+    raise EnvironmentProblem(
+        f"{flavour_name(candidates[0])} is not installed",
+        lacking,
+        f"pip install 'vmexport[{EXTRAS[candidates[0]]}]'{_jetson_hint(candidates[0])}",
+    )
+
+
+def flavour_name(flavour: str, version: str = "") -> str:
+    """A flavour in words, with its version where one is given."""
+    name = "TensorRT-RTX" if flavour == RTX else "TensorRT"
+    return f"{name} {version}".strip()
+
+
+def version_tuple(version: str) -> tuple[int, ...]:
+    """`(10, 3, 0, 30)` for `10.3.0.30`; a suffix such as `.post1` does not count."""
+    numbers = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(part) for part in numbers[0].split(".")) if numbers else ()
+
+
+def _installed(flavour: str) -> bool:
+    """Whether the package can be found, without importing it; a mere folder of that name has no origin."""
+    try:
+        found = importlib.util.find_spec(MODULES[flavour])
+    except (ImportError, ValueError):
+        return False
+    return found is not None and found.origin is not None
+
+
+def _load(flavour: str) -> TensorRT:
+    """Import the package and look at its version."""
+    name = MODULES[flavour]
+    fix = f"pip install --force-reinstall 'vmexport[{EXTRAS[flavour]}]'"
+    try:
+        module = importlib.import_module(name)
+        version = str(module.__version__)
+    except Exception as error:  # a missing libnvinfer shows as ImportError, OSError, or worse
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise EnvironmentProblem(
+            f"{flavour_name(flavour)} is installed but does not load", why, fix
+        ) from error
+    numbers = version_tuple(version)
+    if not numbers:
+        raise EnvironmentProblem(f"{name} does not tell its version", f"got {version!r}", fix)
+    if numbers < OLDEST[flavour]:
+        oldest = ".".join(map(str, OLDEST[flavour]))
+        raise EnvironmentProblem(
+            f"{flavour_name(flavour, version)} is too old for Python",
+            f"at least {oldest} is needed; older ones are served by vmexport-run and trtexec",
+            f"pip install --upgrade 'vmexport[{EXTRAS[flavour]}]'   (or use vmexport-run)",
+        )
+    return TensorRT(module, flavour, version, Features(flavour, numbers))
+
+
+def _jetson_hint(flavour: str) -> str:
+    """JetPack brings TensorRT as a system package, which a virtual environment does not see."""
+    if flavour == RTX:
+        return ""
+    return "   (Jetson: sudo apt-get install python3-libnvinfer, and python3 -m venv --system-site-packages)"
