@@ -18,6 +18,7 @@ from vmexport.eval import ablation
 from vmexport.eval.ablation import RESULT, ablate
 from vmexport.eval.ablation_plan import TABLES, table
 from vmexport.train import TrainingRequest
+from vmexport.train.run import train_model
 
 PAPER = Architecture()
 CARD = """
@@ -69,7 +70,7 @@ def test_rows_are_trained_once(
     request_of_a_set: TrainingRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[TrainingRequest] = []
-    real = ablation.train_model
+    real = train_model
 
     def train(request: TrainingRequest, **words: Any) -> Any:
         trained.append(request)

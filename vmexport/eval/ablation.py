@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from vmexport.config import ModelInfo
+from vmexport.config.flops import count, count_parameters
 from vmexport.errors import InputError
 from vmexport.eval.ablation_plan import Variant, table
 from vmexport.eval.evaluation import EvaluationRequest, evaluate
 from vmexport.files import atomic_write
 from vmexport.model import load_checkpoint
-from vmexport.config.flops import count, count_parameters
 from vmexport.train import TrainingRequest
 from vmexport.train.plan import Plan, make_plan
 from vmexport.train.run import train_model
