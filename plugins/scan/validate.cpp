@@ -6,6 +6,8 @@
 namespace vmexport {
 namespace {
 
+constexpr int64_t kMaxElements = int64_t{1} << 48;  // beyond any memory, far inside 64 bits in every product
+
 struct Checker {
   char* message;
   vmexport_status status = VMEXPORT_OK;

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from vmexport import __version__
 from vmexport.cli import (
+    ablate,
     bench,
     check,
     convert,
@@ -128,6 +129,7 @@ for _name, _command in (
     ("bench", bench.bench),
     ("predict", predict.predict_command),
     ("eval", eval.eval_command),
+    ("ablate", ablate.ablate),
     ("delta", delta.delta),
 ):
     app.command(_name)(_command)
