@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def test_interrupted_again_and_again(tiny: Tiny, tmp_path: Path, whole: TrainRep
 
 
 @pytest.fixture
-def killed(motion: Path, tmp_path: Path) -> Iterator[Path]:
+def killed(motion: Path, tmp_path: Path) -> Path:
     """A run in another process that was killed without warning, at a random moment."""
     out = tmp_path / "run"
     words = [sys.executable, str(WORKER), str(motion), str(out), json.dumps(TINY)]

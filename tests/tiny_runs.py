@@ -17,4 +17,4 @@ TINY: dict[str, Any] = {
 }
 """Everything that keeps state or draws random numbers is on."""
 
-WORKER = Path(__file__).with_name("worker.py")
+WORKER = Path(__file__).parent / "train" / "worker.py"
