@@ -80,6 +80,7 @@ class Workshop:
         trt.BuilderFlag = _flags(  # type: ignore[attr-defined]
             FP16=0 if weak else None,
             BF16=9 if weak and modern else None,
+            TF32=7,
             VERSION_COMPATIBLE=4,
             DISABLE_TIMING_CACHE=6,
         )
@@ -117,7 +118,10 @@ class Tensor:
     """`ITensor`."""
 
     def __init__(self, value: onnx.ValueInfoProto) -> None:
-        kinds = {onnx.TensorProto.FLOAT: DataType.FLOAT, onnx.TensorProto.FLOAT16: DataType.HALF}
+        kinds: dict[int, DataType] = {
+            onnx.TensorProto.FLOAT: DataType.FLOAT,
+            onnx.TensorProto.FLOAT16: DataType.HALF,
+        }
         self.name = value.name
         self.dtype = kinds[value.type.tensor_type.elem_type]
         self.shape = tuple(axis.dim_value or -1 for axis in value.type.tensor_type.shape.dim)
@@ -222,7 +226,7 @@ class Config:
             settable,
             settable=settable,
             workshop=workshop,
-            flags=set(),
+            flags={"TF32"},  # the one flag that a builder sets by itself
             pools={},
             profiles=[],
             capabilities={},
@@ -238,6 +242,9 @@ class Config:
 
     def set_flag(self, flag: IntEnum) -> None:
         self.flags.add(flag.name)
+
+    def clear_flag(self, flag: IntEnum) -> None:
+        self.flags.discard(flag.name)
 
     def set_memory_pool_limit(self, pool: MemoryPoolType, size: int) -> None:
         self.pools[pool.name] = size

@@ -52,6 +52,9 @@ HALF_CHAIN = {
 HALF_GRADIENT = Tolerance(l2=5e-4, peak=1e-3)
 """The same in float16 against float64: bounded by the rounding of the result."""
 
+SAME_LOSS_CURVE = 1e-5
+"""Losses of runs that divide the same clips otherwise: only the order of float32 sums differs."""
+
 
 LINEAR_ENGINE = Tolerance(l2=1e-5, peak=1e-5)
 """One sum of 12,288 products in float32, whatever its order."""

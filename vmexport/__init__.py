@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vmexport.ops.loading import locate_plugins
     from vmexport.runtime import open_runner
     from vmexport.runtime.predict import predict
+    from vmexport.train.run import train_model
 
 __all__ = [
     "__version__",
@@ -36,6 +37,7 @@ __all__ = [
     "ops",
     "predict",
     "self_test",
+    "train_model",
 ]
 
 _HOMES = {
@@ -50,6 +52,7 @@ _HOMES = {
     "open_runner": "vmexport.runtime",
     "predict": "vmexport.runtime.predict",
     "self_test": "vmexport.bench.plugins",
+    "train_model": "vmexport.train.run",
 }
 
 try:

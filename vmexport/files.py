@@ -27,7 +27,7 @@ def atomic_write(target: Path | str) -> Iterator[Path]:
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
-        raise _explain(error, target) from error
+        raise explain_write_error(error, target) from error
     temporary = folder / target.name
     try:
         mode = _usual_mode(target, folder)
@@ -35,7 +35,7 @@ def atomic_write(target: Path | str) -> Iterator[Path]:
         temporary.chmod(mode)  # some writers make their files private
         temporary.replace(target)
     except OSError as error:
-        raise _explain(error, target) from error
+        raise explain_write_error(error, target) from error
     finally:
         for leftover in folder.glob("*"):
             leftover.unlink(missing_ok=True)
@@ -59,7 +59,7 @@ def atomic_folder(target: Path | str, replace: bool = False) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         outer = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
-        raise _explain(error, target) from error
+        raise explain_write_error(error, target) from error
     try:
         inner = outer / target.name
         inner.mkdir()
@@ -68,7 +68,7 @@ def atomic_folder(target: Path | str, replace: bool = False) -> Iterator[Path]:
             target.rename(outer / "before")
         inner.rename(target)
     except OSError as error:
-        raise _explain(error, target) from error
+        raise explain_write_error(error, target) from error
     finally:
         if (outer / "before").exists() and not target.exists():
             (outer / "before").rename(target)
@@ -86,7 +86,7 @@ def _usual_mode(target: Path, folder: Path) -> int:
     return mode
 
 
-def _explain(error: OSError, target: Path) -> InputError | BuildError:
+def explain_write_error(error: OSError, target: Path) -> InputError | BuildError:
     """Turn an operating system error on writing `target` into one of ours."""
     if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT:
         return BuildError(

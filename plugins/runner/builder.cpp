@@ -109,6 +109,7 @@ BuiltEngine build_engine(const Libraries& libraries, Log& log, const Options& op
   parse(*parser, log, options, built.bodies_dropped ? without_function_bodies(model) : model);
   built.profile = set_profile(*builder, *network, *config, options, facts);
   config->setMemoryPoolLimit(nvinfer1::MemoryPoolType::kWORKSPACE, workspace_bytes);
+  keep_float32(*config, options.rtx);
   // Where the builder decides it has to be allowed what a half-precision file asks for.
   if (options.fp16 || facts.precision == "fp16") allow_half(*config);
   const std::unique_ptr<nvinfer1::IHostMemory> plan(builder->buildSerializedNetwork(*network, *config));

@@ -54,6 +54,12 @@ inline uint32_t network_flags(bool rtx) {
 #endif
 }
 
+// Unless told otherwise TensorRT multiplies float32 in TF32, with 10 bits of mantissa, from Ampere on. TensorRT-RTX has
+// other numbers for its flags than the headers here.
+inline void keep_float32(nvinfer1::IBuilderConfig& config, bool rtx) {
+  if (!rtx) config.clearFlag(nvinfer1::BuilderFlag::kTF32);
+}
+
 inline void allow_half(nvinfer1::IBuilderConfig& config) {
 #if NV_TENSORRT_MAJOR < 10
   config.setFlag(nvinfer1::BuilderFlag::kFP16);

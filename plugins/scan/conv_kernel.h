@@ -10,25 +10,34 @@ namespace {
 
 constexpr int64_t kConvChannels = 512;  // channels whose weights are kept at hand, transposed, on the stack
 
-// Input and output rows of the steps of a piece from one channel on, the input's taps - 1 steps earlier on; before the
-// sequence begins stands a row of zeros.
+// The input's rows of the steps of a piece from one channel on, taps - 1 steps earlier on; before the sequence begins
+// stands a row of zeros.
+template <class T>
+void input_rows(const vmexport_conv_params& p, const vmexport::ConvPiece& piece, int64_t channel, const T* zeros,
+                const T** rows) {
+  const T* x = static_cast<const T*>(p.x) + piece.batch * p.x_stride[0] + channel;
+  for (int64_t i = 0; i < piece.steps + p.taps - 1; ++i) {
+    const int64_t step = piece.step - (p.taps - 1) + i;
+    const int64_t token = vmexport::token_at(p.order.orders[piece.direction], step, p.length, p.order.tokens_per_frame,
+                                             p.order.class_token);
+    rows[i] = step < 0 ? zeros : x + token * p.x_stride[1];
+  }
+}
+
+// Input and output rows of a piece.
 template <class T>
 struct Window {
   const T* rows[vmexport::kChunkTokens + VMEXPORT_MAX_TAPS - 1];
   T* outputs[vmexport::kChunkTokens];
 
   Window(const vmexport_conv_params& p, const vmexport::ConvPiece& piece, int64_t channel, const T* zeros) {
-    const auto token = [&](int64_t step) {
-      return vmexport::token_at(p.order.orders[piece.direction], step, p.length, p.order.tokens_per_frame,
-                                p.order.class_token);
-    };
-    const T* x = static_cast<const T*>(p.x) + piece.batch * p.x_stride[0] + channel;
+    input_rows(p, piece, channel, zeros, rows);
     T* u = static_cast<T*>(p.u) + piece.direction * p.u_stride[0] + piece.batch * p.u_stride[1] + channel;
-    for (int64_t i = 0; i < piece.steps + p.taps - 1; ++i) {
-      const int64_t step = piece.step - (p.taps - 1) + i;
-      rows[i] = step < 0 ? zeros : x + token(step) * p.x_stride[1];
+    for (int64_t i = 0; i < piece.steps; ++i) {
+      const int64_t token = vmexport::token_at(p.order.orders[piece.direction], piece.step + i, p.length,
+                                               p.order.tokens_per_frame, p.order.class_token);
+      outputs[i] = u + token * p.u_stride[2];
     }
-    for (int64_t i = 0; i < piece.steps; ++i) outputs[i] = u + token(piece.step + i) * p.u_stride[2];
   }
 };
 

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
-#include <memory>
 
 #include "dispatch.h"
 #include "parallel.h"
 #include "validate.h"
+#include "workspace.h"
 
 namespace vmexport {
 namespace {
@@ -17,16 +15,6 @@ namespace {
 constexpr double kScanNsPerState = 0.25;
 constexpr double kConvNsPerElement = 0.5;
 constexpr int64_t kTasksPerThread = 2;  // evens out threads that the machine slows down
-
-struct Free {
-  void operator()(float* data) const noexcept { std::free(data); }
-};
-using Buffer = std::unique_ptr<float[], Free>;
-
-Buffer allocate(int64_t floats) noexcept {
-  const size_t bytes = (static_cast<size_t>(floats) * sizeof(float) + 63) / 64 * 64;
-  return Buffer(static_cast<float*>(std::aligned_alloc(64, bytes)));
-}
 
 // How a scan is cut into tasks. Either a task walks all directions of its channels and gates at the end, or
 // (few channels, many threads) every direction is a task of its own and a second pass sums and gates.
@@ -103,11 +91,6 @@ void gate_task(void* context, int64_t index) {
   piece.sums = plan.sums + piece.batch * p.order.directions * plan.sequence_floats();
   piece.direction_stride = plan.sequence_floats();
   plan.tier.gate(p, piece);
-}
-
-vmexport_status out_of_memory(char* message) noexcept {
-  std::snprintf(message, VMEXPORT_MESSAGE_SIZE, "workspace: the host has no memory left for it");
-  return VMEXPORT_OUT_OF_MEMORY;
 }
 
 struct ConvPlan {

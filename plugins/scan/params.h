@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define VMEXPORT_ABI_VERSION 1
+#define VMEXPORT_ABI_VERSION 2
 #define VMEXPORT_MAX_DIRECTIONS 8
 #define VMEXPORT_MAX_STATES 256
 #define VMEXPORT_MAX_TAPS 8
@@ -100,6 +100,40 @@ typedef struct vmexport_conv_params {
   int64_t u_stride[3];  // direction, batch, token
   vmexport_executor executor;
 } vmexport_conv_params;
+
+// Gradients of the scan. A gradient has its tensor's shape and dtype; a null pointer: not wanted, which saves its work.
+// A gradient of a tensor that is null itself must be null. Float gradients are contiguous, the others have strides as
+// their tensors have. Outputs must overlap neither an input nor each other.
+typedef struct vmexport_scan_backward_params {
+  uint32_t struct_size;          // sizeof(vmexport_scan_backward_params)
+  vmexport_scan_params scan;     // the forward call; y and last_state are neither read nor written and may be null
+  const void* grad_y;            // (B, L, D) T
+  const float* grad_last_state;  // (S, B, D, N) contiguous; nullable: zero
+  void* grad_u;                  // (S, B, L, D) T, out; nullable
+  void* grad_delta;              // (S, B, L, D) T, out; nullable
+  float* grad_a;                 // (S, D, N), out; nullable
+  void* grad_bc;                 // (S, B, L, 2N) T, out; nullable
+  float* grad_d;                 // (S, D), out; nullable
+  float* grad_delta_bias;        // (S, D), out; nullable
+  void* grad_z;                  // (B, L, D) T, out; nullable
+  int64_t grad_y_stride[2];      // batch, token
+  int64_t grad_u_stride[3];      // direction, batch, token
+  int64_t grad_delta_stride[3];  // direction, batch, token
+  int64_t grad_bc_stride[3];     // direction, batch, token
+  int64_t grad_z_stride[2];      // batch, token
+} vmexport_scan_backward_params;
+
+// Gradients of the convolution, under the same rules.
+typedef struct vmexport_conv_backward_params {
+  uint32_t struct_size;       // sizeof(vmexport_conv_backward_params)
+  vmexport_conv_params conv;  // the forward call; u is neither read nor written and may be null
+  const void* grad_u;         // (S, B, L, D) T
+  void* grad_x;               // (B, L, D) T, out; nullable
+  float* grad_weight;         // (S, D, K), out; nullable
+  float* grad_bias;           // (S, D), out; nullable
+  int64_t grad_u_stride[3];   // direction, batch, token
+  int64_t grad_x_stride[2];   // batch, token
+} vmexport_conv_backward_params;
 
 #ifdef __cplusplus
 }  // extern "C"

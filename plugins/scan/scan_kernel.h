@@ -69,8 +69,8 @@ inline TileTokens tile_tokens(const vmexport_token_order& order, int32_t directi
 }
 
 // B and C of a tile as float32: tile[t] = B (states), C (states).
-template <class T>
-void load_bc(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, const TileTokens& tokens, float* tile) {
+template <class T, class Piece>
+void load_bc(const vmexport_scan_params& p, const Piece& piece, const TileTokens& tokens, float* tile) {
   const int64_t offset = piece.direction * p.bc_stride[0] + piece.batch * p.bc_stride[1];
   const int64_t width = 2 * p.states;
   for (int64_t t = 0; t < tokens.count; ++t) {
@@ -185,7 +185,8 @@ void combine(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, co
 
 // A of the piece's channels times log2(e), transposed to (block, state, lane), and the least element of each channel;
 // lanes beyond the channels are zero. Returns whether no element is positive.
-inline bool load_a(const vmexport_scan_params& p, const vmexport::ScanPiece& piece, float* a, float* least) {
+template <class Piece>
+bool load_a(const vmexport_scan_params& p, const Piece& piece, float* a, float* least) {
   bool positive = false;
   for (int64_t c = 0; c < (piece.channels + kLanes - 1) / kLanes * kLanes; ++c) {
     const float* source = p.a + (piece.direction * p.channels + piece.channel + c) * p.states;
@@ -237,7 +238,12 @@ void scan_piece_of(const vmexport_scan_params& p, const vmexport::ScanPiece& pie
   const bool decays = load_a(p, piece, a, least) && p.delta_softplus;
   memset(states, 0, sizeof(float) * blocks * block_floats);
   TileScratch scratch;
+  float* kept = piece.kept;
   for (int64_t first = 0; first < p.length; first += kTileTokens) {
+    if (kept != nullptr && first % piece.tile == 0) {
+      memcpy(kept, states, sizeof(float) * blocks * block_floats);
+      kept += blocks * block_floats;
+    }
     const TileTokens tokens = tile_tokens(p.order, piece.direction, p.length, first);
     load_bc<T>(p, piece, tokens, bc);
     for (int64_t block = 0; block < blocks; ++block) {

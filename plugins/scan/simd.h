@@ -156,6 +156,33 @@ VMEXPORT_INLINE vfloat advance(vfloat factor, vfloat x, vfloat input, float b) {
 #endif
 }
 
+#if defined(__SSE2__)
+VMEXPORT_INLINE float sum_four(__m128 x) {
+  x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+  return _mm_cvtss_f32(_mm_add_ss(x, _mm_shuffle_ps(x, x, 1)));
+}
+#endif
+
+VMEXPORT_INLINE float sum_lanes(vfloat x) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_ps(x);
+#elif defined(__AVX2__)
+  return sum_four(_mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1)));
+#elif defined(__SSE2__)
+  return sum_four(x);
+#elif defined(__aarch64__)
+  return vaddvq_f32(x);
+#else
+  return (x[0] + x[1]) + (x[2] + x[3]);
+#endif
+}
+
+// Sum of the first `count` lanes; what stands in the others, a NaN even, does not matter.
+VMEXPORT_INLINE float sum_lanes(vfloat x, int count) {
+  for (int i = count; i < kLanes; ++i) x[i] = 0.0f;
+  return sum_lanes(x);
+}
+
 // The first `count` lanes only; the other lanes read as zero and are not written.
 template <class T>
 VMEXPORT_INLINE vfloat load(const T* p, int count) {

@@ -6,6 +6,8 @@
 namespace vmexport {
 namespace {
 
+constexpr int64_t kMaxElements = int64_t{1} << 48;  // beyond any memory, far inside 64 bits in every product
+
 struct Checker {
   char* message;
   vmexport_status status = VMEXPORT_OK;
@@ -20,17 +22,27 @@ struct Checker {
     va_end(arguments);
   }
 
-  // What both parameter structs begin with.
   template <class Params>
-  void header(const Params& p) noexcept {
+  void struct_size(const Params& p) noexcept {
     require(p.struct_size == sizeof p, "struct_size: expected %zu, got %u (header and library differ)", sizeof p,
             p.struct_size);
+  }
+
+  // What the parameter structs of both operators begin with.
+  template <class Params>
+  void header(const Params& p) noexcept {
+    struct_size(p);
     dtype(p.dtype);
     range("channels (D)", p.channels, 1, INT32_MAX);
   }
 
   void pointer(const void* data, const char* name, bool empty) noexcept {
     require(data != nullptr || empty, "%s: expected data, got a null pointer", name);
+  }
+
+  void unless_absent(const void* gradient, const void* tensor, const char* name) noexcept {
+    require(gradient == nullptr || tensor != nullptr, "%s: expected a null pointer, because its tensor is absent",
+            name);
   }
 
   void range(const char* name, int64_t value, int64_t low, int64_t high) noexcept {
@@ -90,23 +102,6 @@ vmexport_status validate_sizes(const vmexport_scan_params& p, char* message) noe
   return check.status;
 }
 
-vmexport_status validate(const vmexport_scan_params& p, char* message) noexcept {
-  Checker check{message, validate_sizes(p, message)};
-  if (check.status != VMEXPORT_OK) return check.status;
-  const bool empty = p.batch == 0 || p.length == 0;
-  check.pointer(p.u, "u", empty);
-  check.pointer(p.delta, "delta", empty);
-  check.pointer(p.a, "A", empty);
-  check.pointer(p.bc, "BC", empty);
-  check.pointer(p.y, "y", empty);
-  check.strides("u", p.u_stride, 3, p.channels, p.length);
-  check.strides("delta", p.delta_stride, 3, p.channels, p.length);
-  check.strides("BC", p.bc_stride, 3, 2 * p.states, p.length);
-  check.strides("y", p.y_stride, 2, p.channels, p.length);
-  if (p.z != nullptr) check.strides("z", p.z_stride, 2, p.channels, p.length);
-  return check.status;
-}
-
 vmexport_status validate_sizes(const vmexport_conv_params& p, char* message) noexcept {
   Checker check{message};
   check.header(p);
@@ -116,15 +111,78 @@ vmexport_status validate_sizes(const vmexport_conv_params& p, char* message) noe
   return check.status;
 }
 
-vmexport_status validate(const vmexport_conv_params& p, char* message) noexcept {
+namespace {
+
+// The forward call without its result, which a backward call does not need.
+vmexport_status validate_inputs(const vmexport_scan_params& p, char* message) noexcept {
+  Checker check{message, validate_sizes(p, message)};
+  if (check.status != VMEXPORT_OK) return check.status;
+  const bool empty = p.batch == 0 || p.length == 0;
+  check.pointer(p.u, "u", empty);
+  check.pointer(p.delta, "delta", empty);
+  check.pointer(p.a, "A", empty);
+  check.pointer(p.bc, "BC", empty);
+  check.strides("u", p.u_stride, 3, p.channels, p.length);
+  check.strides("delta", p.delta_stride, 3, p.channels, p.length);
+  check.strides("BC", p.bc_stride, 3, 2 * p.states, p.length);
+  if (p.z != nullptr) check.strides("z", p.z_stride, 2, p.channels, p.length);
+  return check.status;
+}
+
+vmexport_status validate_inputs(const vmexport_conv_params& p, char* message) noexcept {
   Checker check{message, validate_sizes(p, message)};
   if (check.status != VMEXPORT_OK) return check.status;
   const bool empty = p.batch == 0 || p.length == 0;
   check.pointer(p.x, "x", empty);
   check.pointer(p.weight, "weight", empty);
-  check.pointer(p.u, "u", empty);
   check.strides("x", p.x_stride, 2, p.channels, p.length);
+  return check.status;
+}
+
+}  // namespace
+
+vmexport_status validate(const vmexport_scan_params& p, char* message) noexcept {
+  Checker check{message, validate_inputs(p, message)};
+  check.pointer(p.y, "y", p.batch == 0 || p.length == 0);
+  check.strides("y", p.y_stride, 2, p.channels, p.length);
+  return check.status;
+}
+
+vmexport_status validate(const vmexport_conv_params& p, char* message) noexcept {
+  Checker check{message, validate_inputs(p, message)};
+  check.pointer(p.u, "u", p.batch == 0 || p.length == 0);
   check.strides("u", p.u_stride, 3, p.channels, p.length);
+  return check.status;
+}
+
+vmexport_status validate(const vmexport_scan_backward_params& p, char* message) noexcept {
+  Checker check{message};
+  check.struct_size(p);
+  if (check.status != VMEXPORT_OK) return check.status;
+  check.status = validate_inputs(p.scan, message);
+  const vmexport_scan_params& scan = p.scan;
+  check.pointer(p.grad_y, "grad_y", scan.batch == 0 || scan.length == 0);
+  check.strides("grad_y", p.grad_y_stride, 2, scan.channels, scan.length);
+  if (p.grad_u != nullptr) check.strides("grad_u", p.grad_u_stride, 3, scan.channels, scan.length);
+  if (p.grad_delta != nullptr) check.strides("grad_delta", p.grad_delta_stride, 3, scan.channels, scan.length);
+  if (p.grad_bc != nullptr) check.strides("grad_BC", p.grad_bc_stride, 3, 2 * scan.states, scan.length);
+  if (p.grad_z != nullptr) check.strides("grad_z", p.grad_z_stride, 2, scan.channels, scan.length);
+  check.unless_absent(p.grad_d, scan.d, "grad_D");
+  check.unless_absent(p.grad_delta_bias, scan.delta_bias, "grad_delta_bias");
+  check.unless_absent(p.grad_z, scan.z, "grad_z");
+  return check.status;
+}
+
+vmexport_status validate(const vmexport_conv_backward_params& p, char* message) noexcept {
+  Checker check{message};
+  check.struct_size(p);
+  if (check.status != VMEXPORT_OK) return check.status;
+  check.status = validate_inputs(p.conv, message);
+  const vmexport_conv_params& conv = p.conv;
+  check.pointer(p.grad_u, "grad_u", conv.batch == 0 || conv.length == 0);
+  check.strides("grad_u", p.grad_u_stride, 3, conv.channels, conv.length);
+  if (p.grad_x != nullptr) check.strides("grad_x", p.grad_x_stride, 2, conv.channels, conv.length);
+  check.unless_absent(p.grad_bias, conv.bias, "grad_bias");
   return check.status;
 }
 

@@ -13,6 +13,8 @@ constexpr int64_t kMaxElements = int64_t{1} << 48;  // beyond any memory, far in
 // names the tensor or attribute with expected and got.
 vmexport_status validate(const vmexport_scan_params& params, char* message) noexcept;
 vmexport_status validate(const vmexport_conv_params& params, char* message) noexcept;
+vmexport_status validate(const vmexport_scan_backward_params& params, char* message) noexcept;
+vmexport_status validate(const vmexport_conv_backward_params& params, char* message) noexcept;
 vmexport_status validate_sizes(const vmexport_scan_params& params, char* message) noexcept;
 vmexport_status validate_sizes(const vmexport_conv_params& params, char* message) noexcept;
 

@@ -1,5 +1,5 @@
-// Softplus and SiLU on vectors of float. Relative errors were measured against float64 over their whole range
-// (plugins/tests/vector_tests.cpp). The coefficients are minimax fits made for this file.
+// Softplus, SiLU and their slopes on vectors of float. Relative errors were measured against float64 over their whole
+// range (plugins/tests/vector_tests.cpp). The coefficients are minimax fits made for this file.
 #ifndef VMEXPORT_SCAN_VECTOR_MATH_H
 #define VMEXPORT_SCAN_VECTOR_MATH_H
 
@@ -20,7 +20,15 @@ VMEXPORT_INLINE vfloat softplus(vfloat x) {
   return p * s + at_least(0.0f, x);
 }
 
+VMEXPORT_INLINE vfloat sigmoid(vfloat x) { return 1.0f / (exp2_of_product(x, splat(-kLog2e)) + 1.0f); }
+
 VMEXPORT_INLINE vfloat silu(vfloat x) { return x / (exp2_of_product(x, splat(-kLog2e)) + 1.0f); }
+
+// Derivative of SiLU.
+VMEXPORT_INLINE vfloat silu_slope(vfloat x) {
+  const vfloat gate = sigmoid(x);
+  return gate * (1.0f + x * (1.0f - gate));
+}
 
 }  // namespace
 

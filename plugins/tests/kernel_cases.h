@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -49,8 +50,23 @@ struct Tensor {
   const float* floats() const { return reinterpret_cast<const float*>(bytes.data()); }
 };
 
-// Finite first, then within the tolerance of its dtype of the largest expected value.
-void compare(const std::string& what, const Tensor& got, const std::vector<double>& expected);
+vmexport_token_order order_of(const Case& test);
+int64_t sequences(const Case& test);  // rows of a (S, B, L, .) tensor
+// Direction, batch, token of a (S, B, L, .) tensor.
+void strides3(int64_t* strides, const Sizes& sizes, const Tensor& tensor);
+
+struct Random {
+  std::mt19937 engine{7};
+  std::normal_distribution<double> normal;
+  void fill(Tensor& tensor, double mean, double deviation) {
+    for (size_t i = 0; i < tensor.values.size(); ++i) {
+      tensor.set(static_cast<int64_t>(i), mean + deviation * normal(engine));
+    }
+  }
+};
+
+// Finite first, then within the tolerance of its dtype, times `slack`, of the largest expected value.
+void compare(const std::string& what, const Tensor& got, const std::vector<double>& expected, double slack = 1);
 
 using ScanKernel = std::function<vmexport_status(const vmexport_scan_params&, char* message)>;
 using ConvKernel = std::function<vmexport_status(const vmexport_conv_params&, char* message)>;
@@ -62,8 +78,18 @@ struct ScanRun {
   vmexport_scan_params params{};
 
   ScanRun(const Case& test, int32_t dtype);
+  // The inputs that this case has, as the reference reads them.
+  reference::ScanInputs inputs(const Case& test) const;
   // Run `kernel` and compare y and, where it is asked for, the last state with the reference.
   void check(const Case& test, const std::string& name, const ScanKernel& kernel);
+};
+
+// One call of the convolution with its own random inputs.
+struct ConvRun {
+  Tensor x, weight, bias, u;
+  vmexport_conv_params params{};
+
+  ConvRun(const Case& test, int32_t dtype);
 };
 
 void check_conv(const Case& test, int32_t dtype, const std::string& name, const ConvKernel& kernel);

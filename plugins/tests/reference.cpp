@@ -5,9 +5,7 @@
 #include <numeric>
 
 namespace reference {
-namespace {
 
-// The visiting order by moving lists around, on purpose another way than plugins/scan/order.h.
 std::vector<int64_t> visits(int32_t code, int64_t length, const vmexport_token_order& order) {
   std::vector<int64_t> tokens(length);
   std::iota(tokens.begin(), tokens.end(), int64_t{0});
@@ -23,9 +21,9 @@ std::vector<int64_t> visits(int32_t code, int64_t length, const vmexport_token_o
   return tokens;
 }
 
-double silu(double x) { return x / (1 + std::exp(-x)); }
-
-}  // namespace
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+double silu(double x) { return x * sigmoid(x); }
+double silu_slope(double x) { return sigmoid(x) * (1 + x * (1 - sigmoid(x))); }
 
 std::vector<double> scan(const Sizes& n, const vmexport_token_order& order, bool softplus, double scale,
                          const ScanInputs& in, std::vector<double>* last_state) {

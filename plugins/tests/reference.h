@@ -22,6 +22,13 @@ struct ScanInputs {
 std::vector<double> scan(const Sizes& sizes, const vmexport_token_order& order, bool softplus, double scale,
                          const ScanInputs& in, std::vector<double>* last_state);
 
+// The visiting order by moving lists around, on purpose another way than plugins/scan/order.h.
+std::vector<int64_t> visits(int32_t code, int64_t length, const vmexport_token_order& order);
+
+double silu(double x);
+double sigmoid(double x);
+double silu_slope(double x);
+
 // Returns u (S, B, L, D).
 std::vector<double> conv(const Sizes& sizes, const vmexport_token_order& order, const std::vector<double>& x,
                          const std::vector<double>& weight, const std::vector<double>& bias);

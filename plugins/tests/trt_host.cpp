@@ -2,13 +2,6 @@
 
 #include <deque>
 
-#if NV_TENSORRT_MAJOR > 10  // declared there, defined in libnvinfer
-namespace nvinfer1 {
-IDimensionExpr::~IDimensionExpr() noexcept {}
-IExprBuilder::~IExprBuilder() noexcept {}
-}  // namespace nvinfer1
-#endif
-
 namespace trt_host {
 namespace {
 

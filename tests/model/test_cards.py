@@ -12,8 +12,9 @@ from vmexport.errors import InputError, UsageError
 from vmexport.model import available_cards, create_model, load_card
 
 NAMES = [
-    "opengvlab_videomamba_base", "opengvlab_videomamba_middle", "opengvlab_videomamba_small",
-    "opengvlab_videomamba_tiny", "videomamba_small", "videomamba_tiny", "vim_base", "vim_small", "vim_tiny",
+    "hmdb51", "kinetics400", "opengvlab_videomamba_base", "opengvlab_videomamba_middle",
+    "opengvlab_videomamba_small", "opengvlab_videomamba_tiny", "ssv2", "synthetic",
+    "videomamba_small", "videomamba_tiny", "vim_base", "vim_small", "vim_tiny",
 ]  # fmt: skip
 SMALL = {"d_model": 16, "depth": 1, "size": 16}
 

@@ -19,7 +19,7 @@ from cases import SCAN_CASES
 
 import vmexport
 from vmexport.errors import EnvironmentProblem, OutOfMemory, ShapeError
-from vmexport.ops import abi, torch_ops
+from vmexport.ops import abi, torch_native
 from vmexport.ops.loading import SCAN_LIBRARY
 from vmexport.ops.native import NativeLibrary, library_path, load_native
 
@@ -33,10 +33,10 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     folder.mkdir(parents=True)
     monkeypatch.setattr(vmexport, "__path__", [str(folder.parent)])
     load_native.cache_clear()
-    torch_ops._native.cache_clear()
+    torch_native.cpu_library.cache_clear()
     yield folder / SCAN_LIBRARY
     load_native.cache_clear()
-    torch_ops._native.cache_clear()
+    torch_native.cpu_library.cache_clear()
 
 
 def test_a_missing_library_says_how_to_build_it(installation: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_missing_library_says_how_to_build_it(installation: Path) -> None:
     with pytest.raises(EnvironmentProblem, match="make native") as caught:
         load_native()
     assert caught.value.fix.startswith("vmexport plugin build")
-    assert torch_ops._native() is None  # the operators fall back to the reference
+    assert torch_native.cpu_library() is None  # the operators fall back to the reference
 
 
 @pytest.mark.parametrize("place", ["file", "folder"])
@@ -56,7 +56,7 @@ def test_a_library_that_anybody_may_write_is_refused(installation: Path, place: 
         load_native()
     assert caught.value.fix.startswith(f"chmod o-w {spot}")
     with pytest.raises(EnvironmentProblem, match="everybody may write it"):
-        torch_ops._native()  # no silent fall back
+        torch_native.cpu_library()  # no silent fall back
 
 
 def test_a_library_of_another_user_is_refused(installation: Path, monkeypatch: pytest.MonkeyPatch) -> None:

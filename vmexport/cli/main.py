@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from vmexport import __version__
 from vmexport.cli import (
+    ablate,
     bench,
     check,
     convert,
@@ -23,6 +24,7 @@ from vmexport.cli import (
     plugin,
     predict,
     render,
+    train,
     trt,
 )
 from vmexport.errors import ExitCode, OutOfMemory, VmexportError
@@ -120,12 +122,14 @@ for _name, _command in (
     ("models", models.models),
     ("convert", convert.convert),
     ("info", info.info),
+    ("train", train.train),
     ("onnx", onnx.onnx),
     ("trt", trt.trt),
     ("check", check.check),
     ("bench", bench.bench),
     ("predict", predict.predict_command),
     ("eval", eval.eval_command),
+    ("ablate", ablate.ablate),
     ("delta", delta.delta),
 ):
     app.command(_name)(_command)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from vmexport.bench.finding import Finding
 
 EXTRA_OF_PACKAGE = {
+    "accelerate": "vmexport[train]",
+    "kornia": "vmexport[train]",
     "onnxruntime": "vmexport[cpu]",
     "matplotlib": "vmexport[bench]",
     "tensorrt": "vmexport[gpu]",
@@ -165,12 +167,19 @@ def progress(activity: str) -> Iterator[Callable[[str], None]]:
 
 
 @contextlib.contextmanager
-def counted_progress(activity: str) -> Iterator[Callable[[str, int, int], None]]:
+def counted_progress(activity: str, show: bool = True) -> Iterator[Callable[[str, int, int], None]]:
     """As `progress`, for work whose steps are counted: a bar on a terminal; elsewhere only its stages.
+
+    Args:
+        activity: what is being done first.
+        show: False for a process that works along silently.
 
     Yields:
         a function that takes what is being done, and how many of how many steps are (0 of 0: a stage begins).
     """
+    if not show:
+        yield lambda _step, _done, _total: None
+        return
     console = _ERR
     if not console.is_terminal:
         console.print(escape(activity))

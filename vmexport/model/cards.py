@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,10 @@ else:
     import tomli as tomllib
 
 
+TRAINING_TABLES = ("recipe", "cropping")
+"""Tables of a card that only training reads."""
+
+
 @dataclass(frozen=True)
 class Card:
     """A preset.
@@ -32,6 +36,7 @@ class Card:
         preprocessing: how frames become its input.
         expected: known costs, each entry with the settings it holds for (`frames`, `num_classes`) and the
             numbers as published or derived (`tokens`, `parameters_m`, `paper_gmacs`, ...).
+        training: the tables `recipe` and `cropping` of a card that says how to train; read by the trainer.
     """
 
     name: str
@@ -40,6 +45,7 @@ class Card:
     architecture: Architecture
     preprocessing: Preprocessing
     expected: tuple[Mapping[str, Any], ...] = ()
+    training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def card_folders() -> list[Path]:
@@ -89,6 +95,7 @@ def load_card(name_or_path: str | Path) -> Card:
             architecture=Architecture.from_dict(content["architecture"]),
             preprocessing=Preprocessing.from_dict(content.get("preprocessing", {})),
             expected=tuple(content.get("expected", ())),
+            training={name: dict(content[name]) for name in TRAINING_TABLES if name in content},
         )
     except FileNotFoundError as error:
         raise InputError(f"there is no card {path}", "", "vmexport models lists the presets") from error

@@ -8,7 +8,7 @@ from ctypes import c_float, c_int32, c_int64, c_uint32, c_void_p
 
 from vmexport.ops.schema import MAX_DIRECTIONS
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 MESSAGE_SIZE = 256
 DTYPES = {"float32": 0, "float16": 1, "bfloat16": 2}
 """`vmexport_dtype` by the name that NumPy and PyTorch give a dtype."""
@@ -89,4 +89,42 @@ class ConvParams(ctypes.Structure):
         ("x_stride", c_int64 * 2),
         ("u_stride", c_int64 * 3),
         ("executor", Executor),
+    )
+
+
+class ScanBackwardParams(ctypes.Structure):
+    """`vmexport_scan_backward_params`."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("scan", ScanParams),
+        ("grad_y", c_void_p),
+        ("grad_last_state", c_void_p),
+        ("grad_u", c_void_p),
+        ("grad_delta", c_void_p),
+        ("grad_a", c_void_p),
+        ("grad_bc", c_void_p),
+        ("grad_d", c_void_p),
+        ("grad_delta_bias", c_void_p),
+        ("grad_z", c_void_p),
+        ("grad_y_stride", c_int64 * 2),
+        ("grad_u_stride", c_int64 * 3),
+        ("grad_delta_stride", c_int64 * 3),
+        ("grad_bc_stride", c_int64 * 3),
+        ("grad_z_stride", c_int64 * 2),
+    )
+
+
+class ConvBackwardParams(ctypes.Structure):
+    """`vmexport_conv_backward_params`."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("conv", ConvParams),
+        ("grad_u", c_void_p),
+        ("grad_x", c_void_p),
+        ("grad_weight", c_void_p),
+        ("grad_bias", c_void_p),
+        ("grad_u_stride", c_int64 * 3),
+        ("grad_x_stride", c_int64 * 2),
     )

@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Mapping
+from typing import ClassVar
 
 from vmexport.errors import EnvironmentProblem
-from vmexport.ops.binding import CONV, SCAN, KernelLibrary, Order, conv_params, scan_params
+from vmexport.ops import abi
+from vmexport.ops.binding import (
+    CONV,
+    SCAN,
+    Buffers,
+    KernelLibrary,
+    Order,
+    conv_backward_params,
+    conv_params,
+    scan_backward_params,
+    scan_params,
+)
 from vmexport.ops.buffer import Buffer
 from vmexport.ops.loading import BUILD_FIX, SCAN_LIBRARY, library_path
 
 __all__ = ["Buffer", "NativeLibrary", "Order", "library_path", "load_native"]
 
+SCAN_BACKWARD, CONV_BACKWARD = f"{SCAN}_backward", f"{CONV}_backward"
+
 
 class NativeLibrary(KernelLibrary):
     """The loaded CPU kernels."""
+
+    functions: ClassVar[Mapping[str, tuple[type[ctypes.Structure], str]]] = {
+        **KernelLibrary.functions,
+        SCAN_BACKWARD: (abi.ScanBackwardParams, "scan_backward"),
+        CONV_BACKWARD: (abi.ConvBackwardParams, "conv_backward"),
+    }
 
     def _declare(self) -> None:
         super()._declare()
@@ -88,6 +109,55 @@ class NativeLibrary(KernelLibrary):
         params = conv_params({"x": x, "weight": weight, "bias": bias, "u": u}, order)
         params.executor.threads = threads
         self._call(CONV, params)
+
+    def scan_backward(
+        self,
+        named: Buffers,
+        *,
+        order: Order,
+        scale: float = 1.0,
+        delta_softplus: bool = True,
+        threads: int = 0,
+    ) -> None:
+        """Gradients of `scan`, the same to the bit for any number of threads (on one instruction tier).
+
+        Nothing of the forward pass is needed beyond its inputs; memory beside the tensors grows with
+        `sqrt(L) D N` for each thread and with `L N`, never with `L D N`.
+
+        Args:
+            named: the inputs of `scan` by name; `grad_y` `(B, L, D)`; `grad_last_state` `(S, B, D, N)`
+                float32 or None for zero; and the gradients to be written, `grad_u` for that of `u`, each with
+                its tensor's shape and dtype, None or absent where it is not wanted, which saves its work.
+                Outputs must overlap neither an input nor each other.
+            order: how the tokens are visited.
+            scale: factor on the sum of the directions.
+            delta_softplus: as in `scan`.
+            threads: upper limit; 0 stands for every core that this process may use.
+
+        Raises:
+            ShapeError: a dtype, shape, stride or attribute does not fit.
+            OutOfMemory: no memory for the workspace.
+        """
+        params = scan_backward_params(named, order, scale, delta_softplus)
+        params.scan.executor.threads = threads
+        self._call(SCAN_BACKWARD, params)
+
+    def conv_backward(self, named: Buffers, *, order: Order, threads: int = 0) -> None:
+        """Gradients of `conv`, the same to the bit for any number of threads (on one instruction tier).
+
+        Args:
+            named: the inputs of `conv` by name; `grad_u` `(S, B, L, D)` in x's dtype; and the gradients to be
+                written, `grad_x`, `grad_weight` and `grad_bias`, as in `scan_backward`.
+            order: how the tokens are visited.
+            threads: upper limit; 0 stands for every core that this process may use.
+
+        Raises:
+            ShapeError: a dtype, shape, stride or attribute does not fit.
+            OutOfMemory: no memory for the workspace.
+        """
+        params = conv_backward_params(named, order)
+        params.conv.executor.threads = threads
+        self._call(CONV_BACKWARD, params)
 
 
 @functools.cache

@@ -18,6 +18,9 @@ CONV_INPUTS = ("x", "weight", "bias")
 """Inputs of `vmexport::CausalConv1d`: x (B,L,D) T; weight (S,D,K) f32; bias (S,D) f32. Output u (S,B,L,D) T,
 after SiLU, in natural token order."""
 
+GRADIENT = "grad_"
+"""Begins the name of a gradient; the tensor's name follows."""
+
 ATTRIBUTES = ("directions", "tokens_per_frame", "class_token")
 """Attributes of both operators; the scan has `scale` (float) besides."""
 

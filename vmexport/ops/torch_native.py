@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -10,7 +11,12 @@ from torch import Tensor
 
 from vmexport.ops.binding import Order
 from vmexport.ops.buffer import Buffer
+from vmexport.ops.loading import SCAN_LIBRARY, library_path
+from vmexport.ops.native import NativeLibrary, load_native
 from vmexport.ops.reference_backward import ScanTensors
+from vmexport.ops.schema import CONV_INPUTS, GRADIENT, SCAN_INPUTS
+
+_ACTIVATIONS = ("u", "delta", "BC", "z", "x", "grad_y", "grad_u")
 
 
 def run_scan(
@@ -58,6 +64,71 @@ def run_conv(
     return u
 
 
+def run_scan_backward(
+    library: NativeLibrary, grads: tuple[Tensor, Tensor | None], tensors: ScanTensors, wanted: Sequence[bool],
+    order: Order, *, scale: float, delta_softplus: bool,
+) -> list[Tensor]:  # fmt: skip
+    """The scan's gradients by the CPU kernels.
+
+    Args:
+        library: the kernels.
+        grads: of y and, if there is one, of the last state.
+        tensors: u, delta, A, BC, D, delta_bias and z of the forward call.
+        wanted: for each of the tensors, whether its gradient is.
+        order: how the tokens are visited.
+        scale: factor on the sum of the directions.
+        delta_softplus: False uses `delta + delta_bias` as it is.
+
+    Returns:
+        the wanted gradients of the tensors that are there, contiguous, in the tensors' dtypes.
+    """
+    outputs = new_gradients(tensors, wanted)
+    given = dict(zip(SCAN_INPUTS, tensors, strict=True)) | {"grad_y": grads[0], "grad_last_state": grads[1]}
+    given = {name: _laid_out(name, tensor) for name, tensor in given.items()}  # keeps the copies alive
+    named = _buffers(given) | _buffers(_by_gradient(SCAN_INPUTS, outputs))
+    threads = torch.get_num_threads()
+    library.scan_backward(named, order=order, scale=scale, delta_softplus=delta_softplus, threads=threads)
+    return [output for output in outputs if output is not None]
+
+
+def run_conv_backward(
+    library: NativeLibrary,
+    grad_u: Tensor,
+    tensors: tuple[Tensor, Tensor, Tensor | None],
+    wanted: Sequence[bool],
+    order: Order,
+) -> list[Tensor]:
+    """The convolution's gradients by the CPU kernels; tensors are x, weight and bias, the rest as above."""
+    outputs = new_gradients(tensors, wanted)
+    given = dict(zip(CONV_INPUTS, tensors, strict=True)) | {"grad_u": grad_u}
+    given = {name: _laid_out(name, tensor) for name, tensor in given.items()}
+    named = _buffers(given) | _buffers(_by_gradient(CONV_INPUTS, outputs))
+    library.conv_backward(named, order=order, threads=torch.get_num_threads())
+    return [output for output in outputs if output is not None]
+
+
+def new_gradients(tensors: Sequence[Tensor | None], wanted: Sequence[bool]) -> list[Tensor | None]:
+    """Memory for the gradients; None where a tensor is absent or its gradient not wanted."""
+    return [
+        None if tensor is None or not asked else tensor.new_empty(tensor.shape)
+        for tensor, asked in zip(tensors, wanted, strict=True)
+    ]
+
+
+def native_for(tensor: Tensor) -> NativeLibrary | None:
+    """The CPU kernels, or None where the reference must do: nothing was built, or the dtype is float64."""
+    return None if tensor.dtype == torch.float64 else cpu_library()
+
+
+@functools.cache
+def cpu_library() -> NativeLibrary | None:
+    """The CPU kernels where they were built.
+
+    A library that is there but must not be loaded raises: to fall back silently would hide it for ever.
+    """
+    return None if library_path(SCAN_LIBRARY) is None else load_native()
+
+
 @contextmanager
 def current_stream(device: torch.device) -> Iterator[int]:
     """Within, a CUDA device is the current one; gives its current stream's `cudaStream_t`.
@@ -77,6 +148,21 @@ def _rows(tensor: Tensor) -> Tensor:
         return tensor.new_empty(tensor.shape)
     apart = tensor.stride(-2) >= tensor.shape[-1] or tensor.shape[-2] == 1
     return tensor if tensor.stride(-1) == 1 and apart else tensor.contiguous()
+
+
+def _laid_out(name: str, tensor: Tensor | None) -> Tensor | None:
+    """The tensor as the kernels take it: activations with their channels together, the others contiguous."""
+    if tensor is None:
+        return None
+    return _rows(tensor) if name in _ACTIVATIONS else tensor.contiguous()
+
+
+def _by_gradient(names: Sequence[str], outputs: Sequence[Tensor | None]) -> dict[str, Tensor | None]:
+    return {GRADIENT + name: output for name, output in zip(names, outputs, strict=True)}
+
+
+def _buffers(named: Mapping[str, Tensor | None]) -> dict[str, Buffer | None]:
+    return {name: None if tensor is None else _buffer(tensor) for name, tensor in named.items()}
 
 
 def _buffer(tensor: Tensor) -> Buffer:

@@ -19,13 +19,11 @@ from torch import Tensor
 
 from vmexport.ops import gradients
 from vmexport.ops.binding import Order
-from vmexport.ops.loading import SCAN_LIBRARY, library_path
-from vmexport.ops.native import NativeLibrary, load_native
 from vmexport.ops.native_cuda import load_native_cuda
 from vmexport.ops.reference import causal_conv1d_reference, compute_dtype, selective_scan_reference
 from vmexport.ops.schema import SCAN_INPUTS
 from vmexport.ops.torch_checks import CONV_ARGUMENTS, SCAN_ARGUMENTS, check_conv, check_devices, check_scan
-from vmexport.ops.torch_native import current_stream, run_conv, run_scan
+from vmexport.ops.torch_native import current_stream, native_for, run_conv, run_scan
 
 
 def _scan(
@@ -49,7 +47,7 @@ def _scan_cpu(
     directions: Sequence[int], tokens_per_frame: int, class_token: int, scale: float, delta_softplus: bool,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The scan on CPU tensors."""
-    library = _native_for(u)
+    library = native_for(u)
     if library is None:
         return _scan(u, delta, A, BC, D, delta_bias, z,
                      directions, tokens_per_frame, class_token, scale, delta_softplus)  # fmt: skip
@@ -96,7 +94,7 @@ def _conv_cpu(
     directions: Sequence[int], tokens_per_frame: int, class_token: int,
 ) -> Tensor:  # fmt: skip
     """The convolution on CPU tensors."""
-    library = _native_for(x)
+    library = native_for(x)
     if library is None:
         return _conv(x, weight, bias, directions, tokens_per_frame, class_token)
     call = functools.partial(library.conv, threads=torch.get_num_threads())
@@ -152,17 +150,3 @@ def _conv_fake(
 ) -> Tensor:  # fmt: skip
     check_conv(x, weight, bias, directions, tokens_per_frame, class_token)
     return x.new_empty((len(directions), *x.shape))
-
-
-def _native_for(tensor: Tensor) -> NativeLibrary | None:
-    """The native kernels, or None where the reference must do: nothing was built, or the dtype is float64."""
-    return None if tensor.dtype == torch.float64 else _native()
-
-
-@functools.cache
-def _native() -> NativeLibrary | None:
-    """The native kernels where they were built.
-
-    A library that is there but must not be loaded raises: to fall back silently would hide it for ever.
-    """
-    return None if library_path(SCAN_LIBRARY) is None else load_native()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from vmexport.errors import ShapeError
-from vmexport.ops.schema import CONV_INPUTS, MAX_DIRECTIONS, MAX_STATES, MAX_TAPS, SCAN_INPUTS, ScanOrder
+from vmexport.ops.schema import GRADIENT, MAX_DIRECTIONS, MAX_STATES, MAX_TAPS, ScanOrder
 
 Shape = Sequence[int]
 """A tensor's shape; while a model is traced the numbers may be symbolic."""
@@ -56,8 +56,8 @@ def scan_sizes(shapes: Mapping[str, Shape | None], directions: int) -> Sizes:
     """Read the sizes off `u` and `A`, and hold every other shape of a scan against them.
 
     Args:
-        shapes: one entry for each of `SCAN_INPUTS`, and for the outputs `y` and `last_state` where the caller
-            brings them; None where an optional tensor is absent.
+        shapes: one entry for each of `SCAN_INPUTS`, and where the caller brings them for the outputs `y` and
+            `last_state` and for gradients (`grad_u` for that of `u`); None where an optional one is absent.
         directions: length of the attribute `directions`.
 
     Raises:
@@ -76,7 +76,7 @@ def scan_sizes(shapes: Mapping[str, Shape | None], directions: int) -> Sizes:
         "y": (b, length, d),
         "last_state": (s, b, d, n),
     }
-    _compare("selective_scan", (*SCAN_INPUTS, "y", "last_state"), shapes, expected)
+    _compare("selective_scan", expected, shapes)
     return Sizes(s, b, length, d, n)
 
 
@@ -84,7 +84,8 @@ def conv_sizes(shapes: Mapping[str, Shape | None], directions: int) -> Sizes:
     """Read the sizes off `x` and `weight`, and hold every other shape of a convolution against them.
 
     Args:
-        shapes: one entry for each of `CONV_INPUTS`, and for the output `u` where the caller brings it.
+        shapes: one entry for each of `CONV_INPUTS`, and where the caller brings them for the output `u` and
+            for gradients (`grad_x` for that of `x`).
         directions: length of the attribute `directions`.
 
     Raises:
@@ -98,7 +99,7 @@ def conv_sizes(shapes: Mapping[str, Shape | None], directions: int) -> Sizes:
         "bias": (directions, d),
         "u": (directions, b, length, d),
     }
-    _compare("causal_conv1d", (*CONV_INPUTS, "u"), shapes, expected)
+    _compare("causal_conv1d", expected, shapes)
     return Sizes(directions, b, length, d, taps)
 
 
@@ -144,11 +145,10 @@ def _unpack(operator: str, name: str, shape: Shape | None, letters: str) -> tupl
     return tuple(shape)
 
 
-def _compare(
-    operator: str, names: Sequence[str], shapes: Mapping[str, Shape | None], expected: Mapping[str, Shape]
-) -> None:
-    """The first shape that differs from what is expected is refused; an absent tensor has none."""
-    for name in names:
-        shape = shapes.get(name)
-        if shape is not None and tuple(shape) != tuple(expected[name]):
-            refuse(operator, name, f"shape {tuple(expected[name])}", tuple(shape))
+def _compare(operator: str, expected: Mapping[str, Shape], shapes: Mapping[str, Shape | None]) -> None:
+    """Refuse the first shape that differs, tensors before gradients; an absent tensor has none."""
+    for prefix in ("", GRADIENT):
+        for name, wanted in expected.items():
+            shape = shapes.get(prefix + name)
+            if shape is not None and tuple(shape) != tuple(wanted):
+                refuse(operator, prefix + name, f"shape {tuple(wanted)}", tuple(shape))

@@ -74,6 +74,10 @@ class Config : public nvinfer1::apiv::StubVBuilderConfig {
   void setFlag(nvinfer1::BuilderFlag flag) noexcept override {
     record().builder_flags |= 1U << static_cast<uint32_t>(flag);
   }
+  void clearFlag(nvinfer1::BuilderFlag flag) noexcept override {
+    if (flag != nvinfer1::BuilderFlag::kTF32) unexpected("another flag cleared");
+    record().tf32 = false;
+  }
 
   Profile profile;
   bool has_profile = false;

@@ -38,6 +38,7 @@ struct Record {
   std::string model;  // that was parsed
   int runs = 0, graph_launches = 0;
   bool engine_code_allowed = false;
+  bool tf32 = true;  // as TensorRT begins
   uint64_t peak_memory = 0;
   std::set<std::string> plugins;  // that are registered
 };

@@ -15,7 +15,7 @@ void test_building() {
   const Report report = in({}, {onnx_file(true), "-e", engine, "--batch", "1:2:4"});
   expect(report.build_seconds && report.batch == 0 && vmexport::runner::read_file(engine, 1000) == kDynamic, "built");
   expect(fake::record().workspace == uint64_t{256} << 20, "a quarter of the free memory");
-  expect(fake::record().builder_flags == 0, "no flag");
+  expect(fake::record().builder_flags == 0 && !fake::record().tf32, "no flag, and float32 stays float32");
   const uint32_t flags = NV_TENSORRT_MAJOR >= 11 ? 0 : NV_TENSORRT_MAJOR >= 10 ? 2 : 1;
   expect(fake::record().network_flags == flags, "explicit batch, strong types");
   in({}, {onnx_file(true), "-e", engine, "--workspace", "1G"});

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch import Tensor
 
 from vmexport.files import atomic_write
 from vmexport.model.network import VideoMamba
@@ -25,7 +29,34 @@ def save_checkpoint(model: VideoMamba, path: Path | str) -> Path:
         InputError: the folder is missing or not writable.
         BuildError: the disk is full.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    return write_tensors(model.state_dict(), path, model.info.to_metadata())
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path | str, metadata: Mapping[str, str]) -> Path:
+    """Write tensors and text entries as safetensors, whole or not at all.
+
+    Args:
+        tensors: by name, on any device.
+        path: the target.
+        metadata: text entries.
+
+    Returns:
+        The path written.
+
+    Raises:
+        InputError: the folder is missing or not writable.
+        BuildError: the disk is full.
+    """
+    on_host = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as temporary:
-        save_file(tensors, temporary, metadata=model.info.to_metadata())
+        try:
+            save_file(on_host, temporary, metadata=dict(metadata))
+        except SafetensorError as error:
+            raise _as_os_error(error) from error
     return Path(path)
+
+
+def _as_os_error(error: SafetensorError) -> OSError:
+    """The system's error behind one of safetensors, which keeps it only in words."""
+    full = "os error 28" in str(error) or "StorageFull" in str(error) or "No space left" in str(error)
+    return OSError(errno.ENOSPC if full else errno.EIO, str(error))

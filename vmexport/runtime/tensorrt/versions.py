@@ -130,12 +130,18 @@ def check_precision(trt: TensorRT, precision: str) -> None:
 
 
 def set_precision(trt: TensorRT, config: Any, precision: str) -> None:
-    """Set what the builder must be told of the precision: nothing where networks are strongly typed.
+    """Set what the builder must be told of the precision.
+
+    Where networks are strongly typed that is next to nothing. But float32 is to mean float32, in the islands
+    of half precision too: unless told otherwise, TensorRT multiplies in TF32, with 10 bits, from Ampere on.
 
     Raises:
         UsageError: this version has no such precision.
     """
     check_precision(trt, precision)
+    tf32 = getattr(trt.module.BuilderFlag, "TF32", None)
+    if tf32 is not None:
+        config.clear_flag(tf32)
     if trt.features.precision_flags:
         for flag in PRECISION_FLAGS[precision]:
             config.set_flag(getattr(trt.module.BuilderFlag, flag))

@@ -1,0 +1,78 @@
+"""`vmexport ablate`: the paper's ablation tables on any data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vmexport.cli import options, render
+
+if TYPE_CHECKING:
+    from vmexport.eval.ablation import AblationReport
+
+
+def ablate(
+    data: options.Data,
+    table: Annotated[
+        int, typer.Option(help="2: scan order, 3: positional embedding, 5: frames, 6: width.")
+    ] = 2,
+    config: Annotated[
+        str | None, typer.Option(help="Card with model and recipe.", show_default="by the data set's format")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of all runs.")] = Path("ablation"),
+    init: Annotated[
+        Path | None, typer.Option(help="Image or video model to start from.", show_default="random weights")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the data.", show_default="the card's")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every run.", show_default="the card's")] = None,
+    views: Annotated[str, typer.Option(help="Views of the evaluation, clips x crops.")] = "1x1",
+    layout: options.Layout = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: options.Json = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Train and evaluate every variant of one of the paper's tables 2, 3, 5 and 6, and print that table.
+
+    Finished rows are kept: the same command goes on after an interruption.
+    """
+    wanted = {"recipe.epochs": epochs, "recipe.seed": seed}
+    settings = {name: value for name, value in wanted.items() if value is not None}
+    with render.counted_progress("loading PyTorch and the data set") as progress:
+        from vmexport.eval.ablation import ablate as run
+        from vmexport.train import TrainingRequest
+
+        request = TrainingRequest(
+            data=data, config=config, init=init, settings=settings, layout=layout, device=device
+        )
+        report = run(table, request, out / f"table-{table}", views, progress)
+    if as_json:
+        render.as_json(report)
+    else:
+        _show(report)
+
+
+def _show(report: AblationReport) -> None:
+    """The table in the paper's form."""
+    costs = ("GFLOPs",) if report.costs else ()
+    rows = [
+        (
+            *row.cells,
+            *((f"{row.paper_macs / 1e9:.1f}",) if report.costs else ()),
+            f"{100 * row.top1:.1f}",
+        )
+        for row in report.rows
+    ]
+    caption = "GFLOPs as the paper counts them: multiply-accumulates of in_proj, out_proj, patch embedding"
+    render.table(
+        f"Table {report.table}: {report.title}",
+        (*report.columns, *costs, f"top-1 on {report.data}"),
+        rows,
+        caption if report.costs else "",
+    )
+    videos = {row.videos for row in report.rows}
+    render.note(f"{', '.join(map(str, sorted(videos)))} validation videos a row")
+    render.notes(report.notes)

@@ -1,0 +1,218 @@
+"""`vmexport train`: train a VideoMamba on a video data set."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vmexport.cli import options, render
+from vmexport.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from vmexport.train import EpochRecord, TrainReport
+
+
+THE_CARDS = "the card's"
+
+
+def train(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Data set, in any published format.", show_default="./data, or the only one here"),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help="Card with a recipe: kinetics400, ssv2, hmdb51, synthetic, or a .toml file.",
+            show_default="by the data set's format",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the run.", show_default="runs/NAME-NUMBER")
+    ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(help="Weights to start from: ours, Vim's or OpenGVLab's.", show_default="random"),
+    ] = None,
+    init_position: Annotated[
+        str,
+        typer.Option(
+            help="Positions out of an image model: expanding, interpolate-space, interpolate-dim, random."
+        ),
+    ] = "expanding",
+    interpolate_time: options.InterpolateTime = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|auto",
+            help="Go on with a run: its folder, a checkpoint, or auto (the run of --out, or the newest).",
+            show_default=False,
+        ),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", show_default=THE_CARDS)] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(help="Clips of one optimiser step, over all processes.", show_default=THE_CARDS),
+    ] = None,
+    accumulate: Annotated[
+        int | None,
+        typer.Option(help="Micro-batches a step: same result, less memory.", show_default=THE_CARDS),
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.", show_default=THE_CARDS)] = None,
+    frames: options.Frames = None,
+    size: options.Size = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.", show_default=THE_CARDS)] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Any other setting, such as recipe.drop_path=0.2; repeatable."
+        ),
+    ] = None,
+    layout: Annotated[
+        str, typer.Option(help="Data format: auto, kinetics, ssv2, hmdb51, folder or index.")
+    ] = "auto",
+    videos: Annotated[
+        Path | None,
+        typer.Option(help="Folder that the names in the lists start from.", show_default="searched"),
+    ] = None,
+    fold: Annotated[int, typer.Option(help="Which of HMDB51's three splits.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto (bf16 on GPUs), fp32 or bf16.")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that read videos.", show_default="by the cores")
+    ] = None,
+    keep: Annotated[int, typer.Option(min=1, help="Checkpoints that are kept.")] = 2,
+    checkpoint_steps: Annotated[
+        int, typer.Option(min=0, help="Steps between checkpoints within an epoch; 0: at its end alone.")
+    ] = 0,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files too.")] = False,
+    as_json: options.Json = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Train a VideoMamba and keep the best model.
+
+    Writes model.safetensors, curves.png, epochs.csv, log.jsonl, config.json and checkpoints/ into the run's
+    folder, and a copy of the model here, where vmexport onnx finds it. Ctrl-C finishes the step and saves.
+    Several processes: torchrun --nproc-per-node 2 -m vmexport train ...
+    """
+    changes = _parse(settings or [])
+    for name, value in {
+        "recipe.epochs": epochs,
+        "recipe.batch_size": batch_size,
+        "recipe.accumulate": accumulate,
+        "recipe.learning_rate": lr,
+        "recipe.seed": seed,
+        "architecture.frames": frames,
+        "architecture.size": size,
+    }.items():
+        if value is not None:
+            changes[name] = value
+    main = int(os.environ.get("RANK", "0")) == 0
+    with render.counted_progress("loading PyTorch and the data set", show=main) as progress:
+        from vmexport.train import TrainingRequest
+        from vmexport.train.interrupt import Interrupted
+        from vmexport.train.run import train_model
+
+        request = TrainingRequest(
+            data=data,
+            config=config,
+            out=out,
+            init=init,
+            init_position=init_position,
+            interpolate_time=interpolate_time,
+            resume=resume,
+            settings=changes,
+            layout=layout,
+            videos=videos,
+            fold=fold,
+            device=device,
+            precision=precision,
+            workers=workers,
+            keep=keep,
+            checkpoint_steps=checkpoint_steps,
+            tensorboard=tensorboard,
+        )
+        try:
+            report = train_model(
+                request, progress=progress, on_epoch=_epoch_line(main), on_notes=render.notes
+            )
+        except Interrupted as stopped:
+            _say_interrupted(stopped, main)
+            raise typer.Exit(ExitCode.INTERRUPTED) from stopped
+    if not main:
+        return
+    if as_json:
+        render.as_json(report)
+    else:
+        _show(report)
+
+
+def _parse(settings: list[str]) -> dict[str, Any]:
+    """`recipe.drop_path=0.2` to a name and a value; values are written as in TOML, plain words unquoted.
+
+    Raises:
+        UsageError: no name, or a value that cannot be read.
+    """
+    import sys
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    changes: dict[str, Any] = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"cannot read --set {text}", "expected NAME=VALUE", "--set recipe.drop_path=0.2")
+        try:
+            changes[name.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            changes[name.strip()] = value.strip()
+    return changes
+
+
+def _epoch_line(main: bool) -> Any:
+    """What prints one line an epoch; nothing in other processes than the first."""
+
+    def line(record: EpochRecord) -> None:
+        validation = "" if record.top1 is None else f"  validation {record.top1:.1%}"
+        render.note(
+            f"epoch {record.epoch:3d}  loss {record.loss:.3f}  training {record.accuracy:.1%}{validation}"
+            f"  {record.clips_per_s:.1f} clips/s"
+        )
+
+    return line if main else None
+
+
+def _say_interrupted(stopped: Any, main: bool) -> None:
+    """Where the run stands, and the command that goes on."""
+    if not main:
+        return
+    if stopped.step is None:
+        render.note("interrupted before the first checkpoint; nothing half-written was left behind")
+    else:
+        render.note(f"interrupted; the last checkpoint, of step {stopped.step}, is whole. To go on:")
+        render.text(f"  {stopped.resume}")
+
+
+def _show(report: TrainReport) -> None:
+    """The run as a table."""
+    render.notes([note for note in report.notes if "left alone" in note])
+    values = {
+        "model": f"{report.model}, of epoch {report.best_epoch}",
+        "top-1": f"{report.top1:.1%} of the validation videos, one view each",
+        "steps": render.count(report.steps),
+        "parameters": f"{report.parameters / 1e6:.3f} M",
+        "time": f"{report.seconds:.0f} s",
+    }
+    if report.published is not None:
+        values["copy for the next command"] = str(report.published)
+    if report.replaced:
+        values["unreadable training videos"] = f"{len(report.replaced)}, replaced by others (see --json)"
+    if report.skipped:
+        values["unreadable validation videos"] = f"{report.skipped}, left out"
+    render.facts("Trained", values)
+    render.text("next: vmexport onnx" if report.published else f"next: vmexport onnx {report.model}")

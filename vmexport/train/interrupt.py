@@ -1,0 +1,55 @@
+"""Ctrl-C and termination: the step that is under way is finished and saved, then the run stops."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was stopped by a signal and can be resumed.
+
+    Attributes:
+        out: the run's folder.
+        step: step of its last checkpoint; None: it has none yet.
+        resume: the command that goes on, or starts again where there is no checkpoint.
+    """
+
+    def __init__(self, out: Path, step: int | None) -> None:
+        self.out, self.step = out, step
+        self.resume = f"vmexport train --resume {out}"
+        super().__init__(f"interrupted; {self.resume}")
+
+
+class StopRequest:
+    """Whether somebody asked the run to stop."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """The signal handler: the first signal asks, a second one does not wait for the step's end."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[StopRequest]:
+    """Take over SIGINT and SIGTERM; outside the main thread, where Python allows no handler, do nothing."""
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {number: signal.signal(number, request) for number in SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
