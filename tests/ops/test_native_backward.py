@@ -47,7 +47,8 @@ LONG = ScanCase(
 )
 
 
-CASES: tuple[Case, ...] = (*SCAN_CASES, LONG, *CONV_CASES)
+LONGER_TILES = ScanCase("longer_tiles", L=2100, D=3, N=5, class_token=1, dtypes=("float32",))
+CASES: tuple[Case, ...] = (*SCAN_CASES, LONG, LONGER_TILES, *CONV_CASES)
 
 
 def given(case: Case, dtype: str) -> Arrays:
