@@ -21,10 +21,13 @@ from vmexport.ops.libraries import (
     ORT_CUDA_LIBRARY,
     ORT_LIBRARY,
     SCAN_LIBRARY,
+    TRT_LIBRARIES,
+    TRT_LIBRARY,
     build_fix,
 )
 from vmexport.ops.native import load_native
 from vmexport.ops.native_cuda import load_native_cuda
+from vmexport.ops.plugin_build import PluginBuild
 
 needs_library = pytest.mark.skipif(native_library() is None, reason="the native kernels are not built")
 
@@ -105,7 +108,7 @@ def test_a_library_that_does_not_load_is_broken_not_missing(installation: Path, 
 
 
 @needs_library
-@pytest.mark.parametrize("name", [CUDA_LIBRARY, ORT_LIBRARY, ORT_CUDA_LIBRARY])
+@pytest.mark.parametrize("name", [CUDA_LIBRARY, ORT_LIBRARY, ORT_CUDA_LIBRARY, *TRT_LIBRARIES])
 def test_a_library_without_its_functions_is_broken(installation: Path, name: str) -> None:
     root = Path(vmexport.__file__).parent
     shutil.copy(root / "_native" / SCAN_LIBRARY, installation / name)
@@ -148,10 +151,27 @@ def test_a_gpu_that_the_library_was_not_built_for_is_said(monkeypatch: pytest.Mo
 
     monkeypatch.setattr("vmexport.ops.native_cuda.load_native_cuda", Library)
     monkeypatch.setattr("vmexport.ops.gpu.compute_capabilities", lambda: ("87",))
-    assert selftest._architectures()[0] == "built for sm_90, not for this machine's sm_87"
-    assert "--cuda on" in selftest._architectures()[1]
+    built = selftest._cuda_architectures()
+    assert selftest._suits_gpus(built)[0] == "built for sm_90, not for this machine's sm_87"
+    assert "--cuda on" in selftest._suits_gpus(built)[1]
     monkeypatch.setattr("vmexport.ops.gpu.compute_capabilities", lambda: ("90",))
-    assert selftest._architectures() == ("built for sm_90", "")
+    assert selftest._suits_gpus(built) == ("built for sm_90", "")
+
+
+@pytest.mark.parametrize(("installed", "fits"), [(None, True), ("10.13.3", True), ("11.1.0", False)])
+def test_a_plugin_says_what_it_was_built_for(
+    installation: Path, monkeypatch: pytest.MonkeyPatch, installed: str | None, fits: bool
+) -> None:
+    (installation / TRT_LIBRARY).touch()
+    build = PluginBuild("0.1.0", "10.3.0", "IPluginV3", "sm_87 compute_87")
+    monkeypatch.setattr(selftest, "read_plugin_build", lambda _path: build)
+    monkeypatch.setattr(selftest, "installed_version", lambda _name: installed)
+    monkeypatch.setattr("vmexport.ops.gpu.compute_capabilities", lambda: ())
+    finding = selftest.examine_library(TRT_LIBRARY)
+    assert finding.status == OK
+    assert "IPluginV3 for TensorRT 10.3.0, built for sm_87 compute_87" in finding.detail
+    assert ("here is TensorRT 11.1.0" in finding.detail) is not fits
+    assert finding.fix.startswith("TENSORRT_INCLUDE_DIR=<include folder of TensorRT 11>") is not fits
 
 
 @needs_library

@@ -18,8 +18,17 @@ PARTS: Mapping[str, str] = {
     "safetensors": "checkpoints",
     "onnxruntime": "running .onnx files, the check of an export",
     "av": "reading videos",
+    "tensorrt": "building and running engines with the plugin",
+    "tensorrt_rtx": "building and running engines of RTX GPUs, without a plugin",
 }
 """Importable packages and what needs them."""
+
+FIXES: Mapping[str, str] = {
+    "onnxruntime": "pip install 'vmexport[cpu]'",
+    "tensorrt": "pip install 'vmexport[gpu]'   (on a Jetson: sudo apt-get install nvidia-jetpack)",
+    "tensorrt_rtx": "pip install 'vmexport[rtx]'",
+}
+"""What installs a part whose package has another name, or a choice of them."""
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "cpu": ("onnxruntime",),
@@ -72,19 +81,19 @@ def examine() -> DoctorReport:
 
 
 def importable(name: str) -> bool:
-    """Whether a package can be found, without importing it."""
+    """Whether a package can be found, without importing it; a mere folder of that name is none."""
     try:
-        return importlib.util.find_spec(name) is not None
+        spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
         return False
+    return spec is not None and spec.origin is not None
 
 
 def _package(name: str, purpose: str) -> Finding:
     """One package of `PARTS`."""
     if importable(name):
         return Finding(name, OK, installed_version(name) or "version unknown", purpose)
-    fix = "pip install 'vmexport[cpu]'" if name == "onnxruntime" else f"pip install {name}"
-    return Finding(name, MISSING, "not installed", purpose, fix)
+    return Finding(name, MISSING, "not installed", purpose, FIXES.get(name, f"pip install {name}"))
 
 
 def _extra(name: str, distributions: tuple[str, ...]) -> Finding:

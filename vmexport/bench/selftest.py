@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmexport.bench import kernels
+from vmexport.bench.environment import installed_version
 from vmexport.bench.finding import BROKEN, MISSING, OK, SKIPPED, Finding
 from vmexport.bench.kernels import Untestable
 from vmexport.bench.oracle import Array, conv_inputs, conv_oracle, scan_inputs, scan_oracle
@@ -30,11 +31,15 @@ from vmexport.ops.libraries import (
     ORT_CUDA_LIBRARY,
     ORT_LIBRARY,
     SCAN_LIBRARY,
+    TRT_LIBRARIES,
     build_fix,
 )
 from vmexport.ops.loading import library_path
 from vmexport.ops.native import load_native
+from vmexport.ops.plugin_build import PluginBuild, read_plugin_build
 from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
+
+NVCC_LIBRARIES = (*CUDA_LIBRARIES, *TRT_LIBRARIES)
 
 TOLERANCE = 1e-5
 """Largest relative L2 error; float32 kernels reach about 1e-7."""
@@ -89,7 +94,10 @@ def examine_library(name: str) -> Finding:
         if name == SCAN_LIBRARY:
             load_native()
         elif name == CUDA_LIBRARY:
-            remark, fix = _architectures()
+            remark, fix = _suits_gpus(_cuda_architectures())
+            detail = f"{path}, {remark}"
+        elif name in TRT_LIBRARIES:
+            remark, fix = _suits_tensorrt(read_plugin_build(path))
             detail = f"{path}, {remark}"
         else:
             _ = ctypes.CDLL(str(path)).RegisterCustomOps
@@ -143,11 +151,29 @@ def main() -> None:
     print(json.dumps({"tier": tier}), flush=True)
 
 
-def _architectures() -> tuple[str, str]:
-    """What the CUDA kernels were compiled for and whether that suits this machine; the fix if not."""
+def _cuda_architectures() -> str:
+    """What the CUDA kernels were compiled for."""
     from vmexport.ops.native_cuda import load_native_cuda
 
-    built = load_native_cuda().architectures()
+    return load_native_cuda().architectures()
+
+
+def _suits_tensorrt(build: PluginBuild) -> tuple[str, str]:
+    """What a plugin was built for and whether that suits the TensorRT and the GPUs here; the fix if not."""
+    remark, fix = _suits_gpus(build.architectures)
+    remark = f"{build.interface} for TensorRT {build.tensorrt}, {remark}"
+    installed = installed_version("tensorrt")
+    if installed is None or installed.split(".")[0] == str(build.major):
+        return remark, fix
+    major = installed.split(".")[0]
+    return (
+        f"{remark}; here is TensorRT {installed}, and a plugin belongs to one major version",
+        f"TENSORRT_INCLUDE_DIR=<include folder of TensorRT {major}> {CUDA_BUILD_FIX} --force",
+    )
+
+
+def _suits_gpus(built: str) -> tuple[str, str]:
+    """Whether code for some architectures suits the GPUs of this machine; the fix if not."""
     lacking = [one for one in gpu.compute_capabilities() if not gpu.covers(built, one)]
     if not lacking:
         return f"built for {built}", ""
@@ -158,7 +184,7 @@ def _mend(library: str, fix: str = "") -> str:
     """The error's own advice, unless that is to build: what is there has to be built again by force."""
     if fix and fix != build_fix(library):
         return fix
-    return f"vmexport plugin build{' --cuda on' if library in CUDA_LIBRARIES else ''} --force"
+    return f"vmexport plugin build{' --cuda on' if library in NVCC_LIBRARIES else ''} --force"
 
 
 def _present(name: str) -> Path:
