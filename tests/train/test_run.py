@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ from safetensors.torch import load_file
 from small import small_model
 
 from vmexport.data import open_index
-from vmexport.errors import BuildError, InputError, UsageError
+from vmexport.errors import BuildError, EnvironmentProblem, InputError, UsageError
 from vmexport.model import load_checkpoint, resolve_model, save_checkpoint
 from vmexport.train import TrainingRequest, step, train_model
+from vmexport.train.augment import Augmentation
 
 Tiny = Callable[..., TrainingRequest]
 FP32 = torch.autocast("cpu", enabled=False)
@@ -162,6 +165,21 @@ def test_unreadable_videos_are_replaced_or_left_out(tiny: Tiny, motion: Path, tm
     report = train_model(tiny({"recipe.epochs": 1}, data=data))
     assert list(report.replaced) == [str(bad[0])]
     assert report.skipped == 1
+
+
+def _die(self: Augmentation, clip: torch.Tensor, seed: int) -> torch.Tensor:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return clip
+
+
+def test_a_process_that_dies_is_explained(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Augmentation, "__call__", _die)
+    with pytest.raises(EnvironmentProblem, match="a process that reads videos died") as caught:
+        train_model(tiny(workers=1))
+    assert caught.value.fix.endswith("--workers 0")
+    assert (tmp_path / "run" / "checkpoints" / "step-00000000.safetensors").is_file()
 
 
 def test_the_number_of_classes_is_the_datas(tiny: Tiny) -> None:
