@@ -37,6 +37,15 @@ PUBLIC_REFERENCE = Tolerance(l2=2e-6, peak=5e-6)
 GRADIENT = Tolerance(l2=1e-12, peak=1e-11)
 """Written-out gradients against autograd, both in float64."""
 
+NATIVE_GRADIENT = Tolerance(l2=2e-6, peak=5e-6)
+"""Gradients of the native kernels in float32 against float64; in a half type OPERATOR bounds them."""
+
+NATIVE_GRADIENT_OF_A = Tolerance(l2=4e-6, peak=1e-5)
+"""That of A: roundings of a slowly decaying state's exponentials add up over all that it remembers."""
+
+MODEL_GRADIENT = Tolerance(l2=2e-5, peak=2e-5)
+"""Gradients of a small network's parameters by the native kernels against the reference, both in float32."""
+
 GPU_GRADIENT = {
     "float32": Tolerance(l2=2e-4, peak=1e-3),
     "float16": Tolerance(l2=4e-3, peak=8e-3),

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from vmexport.bench.measure import benchmark
     from vmexport.bench.plugins import self_test
     from vmexport.check import check_parity
+    from vmexport.eval import EvaluationRequest, delta_maps, evaluate
+    from vmexport.eval.ablation import ablate
     from vmexport.export import export_onnx
     from vmexport.export.trt import build_engine
     from vmexport.model import create_model, load_checkpoint
@@ -21,15 +23,21 @@ if TYPE_CHECKING:
     from vmexport.ops.loading import locate_plugins
     from vmexport.runtime import open_runner
     from vmexport.runtime.predict import predict
+    from vmexport.train import TrainingRequest
     from vmexport.train.run import train_model
 
 __all__ = [
+    "EvaluationRequest",
+    "TrainingRequest",
     "__version__",
+    "ablate",
     "benchmark",
     "build_engine",
     "build_plugins",
     "check_parity",
     "create_model",
+    "delta_maps",
+    "evaluate",
     "export_onnx",
     "load_checkpoint",
     "locate_plugins",
@@ -41,11 +49,16 @@ __all__ = [
 ]
 
 _HOMES = {
+    "EvaluationRequest": "vmexport.eval",
+    "TrainingRequest": "vmexport.train",
+    "ablate": "vmexport.eval.ablation",
     "benchmark": "vmexport.bench.measure",
     "build_engine": "vmexport.export.trt",
     "build_plugins": "vmexport.ops.building",
     "check_parity": "vmexport.check",
     "create_model": "vmexport.model",
+    "delta_maps": "vmexport.eval",
+    "evaluate": "vmexport.eval",
     "export_onnx": "vmexport.export",
     "load_checkpoint": "vmexport.model",
     "locate_plugins": "vmexport.ops.loading",

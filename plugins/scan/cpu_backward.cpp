@@ -25,10 +25,11 @@ constexpr int64_t kGroupUnit = 16;  // a multiple of every tier's lanes
 
 constexpr int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
-// Tokens between kept states: about sqrt(L), so that kept states and a tile take about the same memory.
+// Tokens between kept states: in proportion to sqrt(L), and so are the states kept. Less than sqrt(L) itself, because
+// short tiles stay in the caches.
 int64_t tile_of(int64_t length) noexcept {
   int64_t tile = kTileTokens;
-  while (tile < kMaxBackwardTile && tile * tile < length) tile += kTileTokens;
+  while (tile < kMaxBackwardTile && 8 * tile * tile < length) tile += kTileTokens;
   return tile;
 }
 

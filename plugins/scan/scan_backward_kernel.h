@@ -5,9 +5,9 @@
 //   H_t = C_t G_t + a_(t+1) H_(t+1),  W_t = H_t a_t h_(t-1)
 //   dC_t = G_t h_t,  dB_t = H_t delta_t u_t,  du_t = D G_t + delta_t sum_n(H_t B_t)
 //   ddelta_t = sum_n(W_t A) + u_t sum_n(H_t B_t),  dA = sum_t(delta_t W_t),  dD = sum_t(G_t u_t)
-// and dB and dC are summed over the channels. No state is kept beyond those before each tile of about sqrt(L) tokens:
-// a tile is walked forward once more from there, which never divides by an exponential, and then backward.
-// Channels stand in the lanes; only dB and dC are summed across lanes, once a tile.
+// and dB and dC are summed over the channels. The states before each tile of tokens are kept, no others: a tile is
+// walked forward once more from there, which never divides by an exponential, and then backward. Channels stand in the
+// lanes; only dB and dC are summed across lanes, once a tile.
 #ifndef VMEXPORT_SCAN_SCAN_BACKWARD_KERNEL_H
 #define VMEXPORT_SCAN_SCAN_BACKWARD_KERNEL_H
 
@@ -55,6 +55,18 @@ struct BackwardSums {
   float *a, *carry, *grad_a, *least, *grad_d, *grad_bias;
 };
 
+// Rows of this block's gradients of u and delta, fetched before they are written; a null pointer: not wanted.
+struct WrittenRows {
+  const char* base[2];
+  int64_t stride_bytes[2];
+
+  VMEXPORT_INLINE void fetch(const WrittenRows& rows, int64_t token) {
+    for (int i = 0; i < 2; ++i) {
+      if (rows.base[i] != nullptr) __builtin_prefetch(rows.base[i] + token * rows.stride_bytes[i], 1);
+    }
+  }
+};
+
 // What the recurrence reads and adds to of one channel block.
 struct Reverse {
   const float* start;  // states before the tile
@@ -64,6 +76,7 @@ struct Reverse {
   const BackwardTile& tile;
   int64_t count;  // states N
   NextRows next;  // of u, delta, grad_y and z, fetched during the recurrence as in the forward pass
+  WrittenRows written;
 };
 
 // The tile's states and decays once more, for kStates states from `first` on.
@@ -115,6 +128,7 @@ void reverse(const Reverse& work, int64_t first, const BackwardScratch& scratch)
     const vfloat delta = load(scratch.delta + t * kLanes);
     const vfloat input = load(scratch.input + t * kLanes);
     const vfloat grad = load(scratch.grad + t * kLanes);
+    if (first == 0) WrittenRows::fetch(work.written, work.tile.token[t]);
     vfloat sum_a = {}, sum_b = {};
 #pragma GCC unroll 8
     for (int n = 0; n < kStates; ++n) {
@@ -211,12 +225,21 @@ NextRows next_backward_rows(const vmexport_scan_backward_params& p, const vmexpo
           token};
 }
 
+// Where the piece's gradient of one channel begins; null where it is not wanted.
 template <class T>
-VMEXPORT_INLINE void store_gradient(void* data, const int64_t* stride, const vmexport::ScanBackwardPiece& piece,
-                                    int64_t token, int64_t channel, vfloat x, int count) {
-  if (data == nullptr) return;
-  store(static_cast<T*>(data) + piece.direction * stride[0] + piece.batch * stride[1] + token * stride[2] + channel, x,
-        count);
+VMEXPORT_INLINE T* gradient_row(void* data, const int64_t* stride, const vmexport::ScanBackwardPiece& piece,
+                                int64_t channel) {
+  if (data == nullptr) return nullptr;
+  return static_cast<T*>(data) + piece.direction * stride[0] + piece.batch * stride[1] + channel;
+}
+
+template <class T>
+WrittenRows written_rows(const vmexport_scan_backward_params& p, const vmexport::ScanBackwardPiece& piece,
+                         int64_t channel) {
+  constexpr int64_t kBytes = sizeof(T);
+  return {{reinterpret_cast<const char*>(gradient_row<T>(p.grad_u, p.grad_u_stride, piece, channel)),
+           reinterpret_cast<const char*>(gradient_row<T>(p.grad_delta, p.grad_delta_stride, piece, channel))},
+          {p.grad_u_stride[2] * kBytes, p.grad_delta_stride[2] * kBytes}};
 }
 
 // Gradients of u and delta, and this tile's part of those of D and the bias.
@@ -226,6 +249,8 @@ void finish_backward(const vmexport_scan_backward_params& p, const vmexport::Sca
                      float* grad_d, float* grad_bias) {
   const float* const d = p.scan.d;
   const vfloat skip = d != nullptr ? load(d + piece.direction * p.scan.channels + channel, count) : vfloat{};
+  T* const u_row = gradient_row<T>(p.grad_u, p.grad_u_stride, piece, channel);
+  T* const delta_row = gradient_row<T>(p.grad_delta, p.grad_delta_stride, piece, channel);
   vfloat sum_d = {}, sum_bias = {};
   for (int64_t t = 0; t < tile.count; ++t) {
     const vfloat grad = load(scratch.grad + t * kLanes);
@@ -234,8 +259,8 @@ void finish_backward(const vmexport_scan_backward_params& p, const vmexport::Sca
     vfloat grad_u = driven * load(scratch.delta + t * kLanes);
     if (d != nullptr) grad_u += skip * grad;
     const vfloat grad_delta = (load(scratch.sum_a + t * kLanes) * kLn2 + u * driven) * load(scratch.slope + t * kLanes);
-    store_gradient<T>(p.grad_u, p.grad_u_stride, piece, tile.token[t], channel, grad_u, count);
-    store_gradient<T>(p.grad_delta, p.grad_delta_stride, piece, tile.token[t], channel, grad_delta, count);
+    if (u_row != nullptr) store(u_row + tile.token[t] * p.grad_u_stride[2], grad_u, count);
+    if (delta_row != nullptr) store(delta_row + tile.token[t] * p.grad_delta_stride[2], grad_delta, count);
     sum_d += grad * u;
     sum_bias += grad_delta;
   }

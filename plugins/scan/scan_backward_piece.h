@@ -39,7 +39,15 @@ void reverse_tile(const vmexport_scan_backward_params& p, const vmexport::ScanBa
     const int64_t later = block + kFetchAhead;
     const NextRows next = next_backward_rows<T>(p, piece, piece.channel + later % blocks * kLanes,
                                                 later < blocks ? tile.token : tile.ahead);
-    reverse_block({kept + at, sums.a + at, sums.carry + at, sums.grad_a + at, tile, states, next}, 0, scratch);
+    const Reverse work = {kept + at,
+                          sums.a + at,
+                          sums.carry + at,
+                          sums.grad_a + at,
+                          tile,
+                          states,
+                          next,
+                          written_rows<T>(p, piece, channel)};
+    reverse_block(work, 0, scratch);
     finish_backward<T>(p, piece, tile, channel, count, scratch, sums.grad_d + block * kLanes,
                        sums.grad_bias + block * kLanes);
     if (wants_bc && left <= kLanes) drain_bc(tile, 2 * states, count, piece.grad_bc);
@@ -106,7 +114,7 @@ void scan_backward_piece_of(const vmexport_scan_backward_params& p, const vmexpo
   }
 }
 
-constexpr int64_t kFetchTokens = 8;  // how early rows of z and grad_y are asked for
+constexpr int64_t kFetchTokens = 16;  // how early rows of z and grad_y are asked for
 
 // grad_z = grad_y * scale * SiLU'(z) * sum of the directions.
 template <class T>
@@ -119,6 +127,7 @@ void gate_backward_piece_of(const vmexport_scan_backward_params& p, const vmexpo
       const int64_t channel = piece.channel + c;
       __builtin_prefetch(row<T>(scan.z, piece.batch * scan.z_stride[0] + channel, scan.z_stride[1], later));
       __builtin_prefetch(row<T>(p.grad_y, piece.batch * p.grad_y_stride[0] + channel, p.grad_y_stride[1], later));
+      __builtin_prefetch(row<T>(p.grad_z, piece.batch * p.grad_z_stride[0] + channel, p.grad_z_stride[1], later), 1);
       const vfloat z = load(row<T>(scan.z, piece.batch * scan.z_stride[0] + channel, scan.z_stride[1], token), count);
       const vfloat grad =
           load(row<T>(p.grad_y, piece.batch * p.grad_y_stride[0] + channel, p.grad_y_stride[1], token), count);

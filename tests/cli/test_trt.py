@@ -18,7 +18,13 @@ NOTHING = ("torch", "onnx", "onnxruntime", "onnxscript", "av", "safetensors", "c
 def test_help_works_with_nothing_optional(tmp_path: Path) -> None:
     done = vmexport("trt", "--help", folder=tmp_path, blocked=NOTHING)
     assert done.returncode == 0, done.stderr
-    for word in ("--fp16", "--timing-cache", "--compute-capability", "--embed-plugin", "--profile-layers"):
+    for word in (
+        "--fp16",
+        "--timing-cache",
+        "--compute-capability 8.9",
+        "--embed-plugin",
+        "--profile-layers",
+    ):
         assert word in done.stdout
 
 
@@ -26,13 +32,9 @@ def test_help_works_with_nothing_optional(tmp_path: Path) -> None:
     ("words", "code", "said"),
     [
         (("--fp16", "--bf16"), 2, "one precision"),
-        (("--workspace", "much"), 2, "cannot read the workspace"),
-        (("--embed-plugin",), 2, "--version-compatible --embed-plugin"),
         (("--opt-level", "9"), 2, "opt-level"),
         (("model.onnx", "--frames", "8"), 2, "settings of an export"),
         (("missing.onnx",), 4, "no such file"),
-        (("missing.safetensors",), 4, "missing.safetensors"),
-        ((*TINY, "-o", "model.onnx"), 2, "an engine ends in"),
         (TINY, 3, "pip install 'vmexport[gpu]'"),
         ((*TINY, "--runtime", "rtx"), 3, "pip install 'vmexport[rtx]'"),
     ],

@@ -72,10 +72,9 @@ def test_the_last_states_gradient_goes_to_the_reference(
     fake = FakeMamba()
     monkeypatch.setattr(gradients, "mamba_kernels", lambda: fake)
     state = torch.ones(case.S, case.B, case.D, case.N) if with_state else None
-    order: Any = (case.directions, case.tokens_per_frame, case.class_token, case.scale, True)
-    arguments: Any = (grad_y, state, *tensors, *order, [True] * len(tensors))
-    got: list[Any] = gradients._scan_backward_cuda(*arguments)
-    want: list[Any] = gradients._scan_backward(*arguments)
+    order: Any = (case.directions, case.tokens_per_frame, case.class_token, case.scale, True, [True] * 7)
+    got: list[Any] = gradients._scan_backward_cuda(grad_y, state, *tensors, *order)
+    want: list[Any] = gradients._scan_backward(grad_y, state, *tensors, *order)
     assert bool(fake.calls) is not with_state
     for one, other in zip(got, want, strict=True):
         assert_close(to_numpy(one), to_numpy(other), OPERATOR["float32"])

@@ -68,15 +68,11 @@ def trt(
     ] = False,
     version_compatible: Annotated[
         bool,
-        typer.Option(
-            "--version-compatible", help="--version-compatible: serve newer versions of TensorRT too."
-        ),
+        typer.Option("--version-compatible", help="Serve newer versions of TensorRT too."),
     ] = False,
     embed_plugin: Annotated[
         bool,
-        typer.Option(
-            "--embed-plugin", help="Put the plugin, native code, into an engine that is --version-compatible."
-        ),
+        typer.Option("--embed-plugin", help="Put the plugin, native code, into the engine; with the former."),
     ] = False,
     profile_layers: Annotated[
         bool, typer.Option("--profile-layers", help="Measure the time of every layer afterwards.")
@@ -87,7 +83,7 @@ def trt(
     compute_capability: Annotated[
         str,
         typer.Option(
-            help="--compute-capability 8.9,12.0: GPUs to build for ahead of time (RTX).",
+            help="RTX: GPUs to build for ahead of time, such as 8.9,12.0.",
             show_default="the GPU here, else 8.6,8.9,12.0",
         ),
     ] = "",
@@ -109,6 +105,9 @@ def trt(
     Without an argument: model.onnx of this folder, else model.safetensors, else a preset with random weights.
     An engine made before from the same model and settings is kept. Engines and plugins are code: use only
     those that you trust.
+
+    For GPUs that are not here: --runtime rtx --compute-capability 8.9,12.0. For newer versions of TensorRT
+    too: --version-compatible.
     """
     shaping = options.given(
         frames=frames,
