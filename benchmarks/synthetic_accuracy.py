@@ -3,8 +3,8 @@
 Makes the films, trains the card `synthetic` on them from start to finish, exports the model to ONNX in
 float32 and half precision, and evaluates PyTorch, both files, and the float32 file without the operator
 library on the held-out films (colours, textures and start places that training never had). Then it disturbs
-the order of the frames (section 5.2), and trains the three scan orders of Table 2 for fewer epochs. Results go
-to results/synthetic-accuracy.json.
+the order of the frames (section 5.2), and trains the three scan orders of Table 2 for fewer epochs. Results
+go to results/synthetic-accuracy.json.
 
     python benchmarks/synthetic_accuracy.py [--clips 960] [--table-epochs 8] [--work DIR]
 """
