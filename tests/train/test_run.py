@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,11 @@ from safetensors.torch import load_file
 from small import small_model
 
 from vmexport.data import open_index
-from vmexport.errors import BuildError, InputError, UsageError
+from vmexport.errors import BuildError, EnvironmentProblem, InputError, UsageError
 from vmexport.model import load_checkpoint, resolve_model, save_checkpoint
 from vmexport.train import TrainingRequest, step, train_model
+from vmexport.train.augment import Augmentation
+from vmexport.train.plan import make_plan
 
 Tiny = Callable[..., TrainingRequest]
 FP32 = torch.autocast("cpu", enabled=False)
@@ -164,9 +169,35 @@ def test_unreadable_videos_are_replaced_or_left_out(tiny: Tiny, motion: Path, tm
     assert report.skipped == 1
 
 
+def _die(self: Augmentation, clip: torch.Tensor, seed: int) -> torch.Tensor:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return clip
+
+
+def test_a_process_that_dies_is_explained(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Augmentation, "__call__", _die)
+    with pytest.raises(EnvironmentProblem, match="a process that reads videos died") as caught:
+        train_model(tiny(workers=1))
+    assert caught.value.fix.endswith("--workers 0")
+    assert (tmp_path / "run" / "checkpoints" / "step-00000000.safetensors").is_file()
+
+
 def test_the_number_of_classes_is_the_datas(tiny: Tiny) -> None:
     with pytest.raises(UsageError, match="number of classes is the data set's"):
         train_model(tiny({"architecture.num_classes": 5}))
+
+
+def test_few_videos_get_more_epochs_unless_their_number_is_said(tiny: Tiny) -> None:
+    request = tiny({"recipe.minimum_steps": 7})
+    assert make_plan(request).settings.recipe.epochs == 3
+    silent = {name: value for name, value in request.settings.items() if name != "recipe.epochs"}
+    plan = make_plan(
+        replace(request, settings={**silent, "recipe.batch_size": 12, "recipe.minimum_steps": 99})
+    )
+    assert plan.settings.recipe.epochs == 99
+    assert any("12 videos are few: 99 epochs instead of" in note for note in plan.notes)
 
 
 def test_uneven_division_says_what_fits(tiny: Tiny) -> None:

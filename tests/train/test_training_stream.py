@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from vmexport.config import Architecture
 from vmexport.data import TrainingClips, open_index
-from vmexport.errors import EnvironmentProblem, InputError
+from vmexport.errors import InputError
 from vmexport.train import Recipe
 from vmexport.train.augment import Augmentation
 from vmexport.train.clips import AugmentedClips, Division, stream
@@ -80,15 +77,3 @@ def test_errors_come_whole_out_of_workers(tmp_path: Path, workers: int) -> None:
     with pytest.raises(InputError, match="videos in a row could not be read") as caught:
         list(stream(clips, Division(4, 2), 0, 0, workers))
     assert caught.value.fix == f"vmexport data check {tmp_path}"
-
-
-def _die(clip: Any, seed: int) -> Any:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_worker_that_dies_is_explained(motion: Path) -> None:
-    clips = AugmentedClips(TrainingClips(open_index(motion, "train"), ARCHITECTURE), PLAIN)
-    clips.augmentation = _die  # type: ignore[assignment]
-    with pytest.raises(EnvironmentProblem, match="a process that reads videos died") as caught:
-        list(stream(clips, Division(12, 4), 0, 0, workers=1))
-    assert caught.value.fix.endswith("--workers 0")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -118,7 +120,7 @@ def stream(
 
     Raises:
         InputError: too many videos in a row cannot be read.
-        EnvironmentProblem: a worker process died.
+        RuntimeError: a worker process died; PyTorch raises it wherever this process is just then.
     """
     clips.clips.set_epoch(epoch)
     loader = DataLoader(
@@ -126,28 +128,37 @@ def stream(
         batch_sampler=list(division.micro_batches(epoch, first_step, clips.clips.seed)),
         num_workers=workers,
         collate_fn=_collate,
+        worker_init_fn=_outlive_the_first_signal,
         pin_memory=torch.cuda.is_available(),
     )
-    with dying_workers_explained(workers):
-        for batch in loader:
-            if isinstance(batch, VmexportError):
-                raise batch
-            yield batch
+    for batch in loader:
+        if isinstance(batch, VmexportError):
+            raise batch
+        yield batch
 
 
-@contextlib.contextmanager
-def dying_workers_explained(workers: int) -> Iterator[None]:
-    """Say what to do when a process that reads videos is killed."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise EnvironmentProblem(
-            "a process that reads videos died",
-            f"{str(error).splitlines()[0]}; the usual reason is that memory, or /dev/shm, ran out",
-            f"use fewer of them: --workers {workers // 2}",
-        ) from error
+def _outlive_the_first_signal(worker: int) -> None:
+    """Signals reach the whole group of processes; one that reads must not die before the step's end."""
+    received = []
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if number == signal.SIGTERM and received.count(number) > 1:
+            os._exit(1)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
+def worker_died(error: Exception, workers: int) -> EnvironmentProblem | None:
+    """What to do when a process that reads videos was killed; None for other errors."""
+    if "DataLoader worker" not in str(error):
+        return None
+    return EnvironmentProblem(
+        "a process that reads videos died",
+        f"{str(error).splitlines()[0]}; the usual reason is that memory, or /dev/shm, ran out",
+        f"use fewer of them: --workers {workers // 2}",
+    )
 
 
 class Normaliser:

@@ -114,6 +114,8 @@ def make_plan(request: TrainingRequest) -> Plan:
     tables, name, said = _tables(request, training)
     notes += said
     settings = RunSettings.from_tables(change(tables, _with_classes(request, training)))
+    settings, said = _enough_steps(settings, request, len(training))
+    notes += said
     if request.resume is not None:
         model, more = _resumed_model(settings, training)
     else:
@@ -168,6 +170,22 @@ def _with_classes(request: TrainingRequest, training: VideoIndex) -> dict[str, A
             "leave num_classes out",
         )
     return {**request.settings, "architecture.num_classes": training.num_classes}
+
+
+def _enough_steps(
+    settings: RunSettings, request: TrainingRequest, videos: int
+) -> tuple[RunSettings, list[str]]:
+    """As many epochs as make the recipe's smallest number of steps, and a sentence about it."""
+    recipe = settings.recipe
+    if "recipe.epochs" in request.settings:
+        return settings, []
+    epochs = -(-recipe.minimum_steps // Division(videos, recipe.batch_size).steps_per_epoch)
+    if epochs <= recipe.epochs:
+        return settings, []
+    sentence = (
+        f"{videos} videos are few: {epochs} epochs instead of {recipe.epochs}; another number: --epochs N"
+    )
+    return replace(settings, recipe=replace(recipe, epochs=epochs)), [sentence]
 
 
 def _resumed_model(settings: RunSettings, training: VideoIndex) -> tuple[VideoMamba, list[str]]:

@@ -20,6 +20,8 @@ class Recipe:
 
     Attributes:
         epochs: passes over the training videos.
+        minimum_steps: a small data set gets as many epochs as make this many steps, unless the caller says how
+            many epochs; 0: `epochs` holds for every data set.
         batch_size: clips of one optimiser step, over all processes and accumulated micro-batches together.
         accumulate: micro-batches a process sums the gradients of before it takes a step.
         learning_rate: at the end of the warm-up.
@@ -44,6 +46,7 @@ class Recipe:
     """
 
     epochs: int = 30
+    minimum_steps: int = 0
     batch_size: int = 64
     accumulate: int = 1
     learning_rate: float = 3e-4
@@ -101,6 +104,7 @@ class Recipe:
 
 _WHOLE = {
     "epochs": (1, 100_000),
+    "minimum_steps": (0, 1_000_000_000),
     "batch_size": (1, 1_000_000),
     "accumulate": (1, 1_000_000),
     "randaugment_ops": (0, 10),

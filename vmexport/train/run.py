@@ -15,7 +15,7 @@ from accelerate.utils import broadcast_object_list
 from vmexport.config.threads import usable_cores
 from vmexport.errors import InputError, OutOfMemory, UsageError
 from vmexport.files import atomic_write, explain_write_error
-from vmexport.train.clips import Normaliser
+from vmexport.train.clips import Normaliser, worker_died
 from vmexport.train.find import CONFIG
 from vmexport.train.interrupt import Interrupted, StopRequest, listening
 from vmexport.train.loop import MODEL, Loop, Watchers
@@ -69,7 +69,10 @@ def train_model(
         except KeyboardInterrupt as error:
             raise Interrupted(plan.out, _last_step(plan.out)) from error
         except (RuntimeError, MemoryError) as error:
-            raise _memory(error, plan) or error from error
+            died = worker_died(error, _workers(request, accelerator))
+            if died is not None and stop.asked:
+                raise Interrupted(plan.out, _last_step(plan.out)) from error
+            raise died or _memory(error, plan) or error from error
         finally:
             accelerator.free_memory()
 

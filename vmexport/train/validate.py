@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from vmexport.config import Preprocessing
 from vmexport.data import EvaluationClips, VideoIndex, VideoViews
 from vmexport.model import VideoMamba
-from vmexport.train.clips import dying_workers_explained
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def tally(
         precision: context in which the model runs.
 
     Raises:
-        EnvironmentProblem: a worker process died.
+        RuntimeError: a worker process died.
     """
     clips = EvaluationClips(videos, model.architecture, preprocessing, "1x1")
     device = model.head.weight.device
@@ -67,19 +66,18 @@ def tally(
     seen = correct = skipped = 0
     loss_sum = 0.0
     try:
-        with dying_workers_explained(workers):
-            for group in _groups(clips.load(workers, on_bad="skip"), batch):
-                good = [(video.views, video.label) for video in group if video.views is not None]
-                skipped += len(group) - len(good)
-                if not good:
-                    continue
-                views = torch.from_numpy(np.concatenate([one for one, _ in good]))
-                labels = torch.tensor([label for _, label in good], device=device)
-                with precision:
-                    logits = model(views.to(device))
-                loss_sum += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
-                correct += int((logits.argmax(dim=1) == labels).sum())
-                seen += len(good)
+        for group in _groups(clips.load(workers, on_bad="skip"), batch):
+            good = [(video.views, video.label) for video in group if video.views is not None]
+            skipped += len(group) - len(good)
+            if not good:
+                continue
+            views = torch.from_numpy(np.concatenate([one for one, _ in good]))
+            labels = torch.tensor([label for _, label in good], device=device)
+            with precision:
+                logits = model(views.to(device))
+            loss_sum += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
+            correct += int((logits.argmax(dim=1) == labels).sum())
+            seen += len(good)
     finally:
         model.train(was_training)
     return Tally(seen, correct, loss_sum, skipped)
