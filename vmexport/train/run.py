@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
 from collections.abc import Callable
@@ -60,6 +61,8 @@ def train_model(
     request = request or TrainingRequest()
     devices = [] if not torch.cuda.is_available() else list(range(torch.cuda.device_count()))
     with torch.random.fork_rng(devices=devices), listening() as stop:
+        if request.tensorboard:
+            importlib.import_module("torch.utils.tensorboard")  # missing: said before anything is written
         accelerator = _accelerator(request)
         plan = make_plan(request)
         try:
@@ -174,15 +177,16 @@ def _open_folder(plan: Plan) -> None:
             if path.name > plan.saved.path.name:
                 path.unlink()
         return
-    for name in (CONFIG, MODEL, FOLDER):
-        if (plan.out / name).exists():
+    # A run that failed before its first step left nothing but the first checkpoint: it may begin again.
+    for path in (plan.out / CONFIG, plan.out / MODEL, *checkpoints(plan.out)[1:]):
+        if path.exists():
             raise UsageError(
                 f"{plan.out} holds a run already",
-                f"there is {plan.out / name}; nothing was changed",
+                f"there is {path}; nothing was changed",
                 f"go on with it: --resume {plan.out}, or choose another folder: --out DIR",
             )
     try:
-        (plan.out / FOLDER).mkdir(parents=True)
+        (plan.out / FOLDER).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise explain_write_error(error, plan.out) from error
 
