@@ -15,7 +15,7 @@ HEAVY = ("torch", "onnx", "onnxruntime", "onnxscript", "av", "safetensors")
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["doctor"], ["onnx", "--help"], ["predict", "--help"]]
+    "words", [["--help"], ["--version"], ["doctor"], ["train", "--help"], ["predict", "--help"]]
 )
 def test_works_with_nothing_optional(words: list[str], tmp_path: Path) -> None:
     done = vmexport(*words, folder=tmp_path, blocked=HEAVY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -115,6 +116,20 @@ def test_a_folder_with_a_run_is_not_written_over(tiny: Tiny, tmp_path: Path) -> 
         train_model(tiny())
     assert f"--resume {tmp_path / 'run'}" in caught.value.fix
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
+
+
+def test_a_full_disk_before_the_first_step_can_be_mended(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any, **more: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as spoiled:
+        spoiled.setattr("vmexport.model.checkpoints.save.save_file", full)
+        with pytest.raises(BuildError, match="could not write") as caught:
+            train_model(tiny())
+        assert "disk is full" in caught.value.why
+    assert train_model(tiny({"recipe.epochs": 1})).steps == 3
 
 
 def test_an_unwritable_place_is_refused_before_training(tiny: Tiny, tmp_path: Path) -> None:

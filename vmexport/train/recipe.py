@@ -20,8 +20,8 @@ class Recipe:
 
     Attributes:
         epochs: passes over the training videos.
-        minimum_steps: a small data set gets as many epochs as make this many steps, unless the caller says how
-            many epochs; 0: `epochs` holds for every data set.
+        minimum_steps: a small data set gets as many epochs as make this many steps, unless the caller says
+            how many epochs; 0: `epochs` holds for every data set.
         batch_size: clips of one optimiser step, over all processes and accumulated micro-batches together.
         accumulate: micro-batches a process sums the gradients of before it takes a step.
         learning_rate: at the end of the warm-up.
