@@ -177,7 +177,8 @@ def _enough_steps(
 ) -> tuple[RunSettings, list[str]]:
     """As many epochs as make the recipe's smallest number of steps, and a sentence about it."""
     recipe = settings.recipe
-    if "recipe.epochs" in request.settings:
+    taken_up = request.resume is not None and request.config is None  # settings of a run: decided once
+    if taken_up or "recipe.epochs" in request.settings:
         return settings, []
     epochs = -(-recipe.minimum_steps // Division(videos, recipe.batch_size).steps_per_epoch)
     if epochs <= recipe.epochs:
