@@ -76,6 +76,12 @@ def evaluations(model: Path, data: Path) -> dict[str, EvaluationReport]:
     return found
 
 
+def summarised(report: EvaluationReport) -> dict[str, Any]:
+    """An evaluation for the file: no paths, no single films."""
+    left_out = ("model", "data", "notes", "results")
+    return {name: value for name, value in asdict(report).items() if name not in left_out}
+
+
 def goals(found: dict[str, EvaluationReport]) -> list[Goal]:
     """What the README says of the model."""
     torch, half = found["PyTorch"], found["ONNX half precision"]
@@ -119,8 +125,7 @@ def main() -> int:
     details = {
         "data": {"clips": options.clips, "classes": CLASSES, "seed": SEED},
         "training": training,
-        "evaluations": {name: {**report.to_dict(), "data": "motion", "model": name, "notes": ()}
-                        for name, report in found.items()},
+        "evaluations": {name: summarised(report) for name, report in found.items()},
         "table_2": [asdict(row) for row in table.rows],
     }  # fmt: skip
     for name, share in found["PyTorch"].reorder.items():
