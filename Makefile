@@ -1,4 +1,4 @@
-# make demo   export, check, time and use a full-size VideoMamba on a video
+# make demo   make films, train on them, export, check, time, recognise; VIDEO=path: the full-size model on your video
 # make test   everything that continuous integration runs
 # make gpu-peers   fetch what benchmarks/gpu_check.sh compares with, for a GPU machine without a network
 # Each sets up all that it needs: a virtual environment, the Python packages, the native libraries.
