@@ -265,6 +265,15 @@ def test_a_cache_folder_that_cannot_be_made_is_named(cmake: FakeCmake) -> None:
         build_plugins("off")
 
 
+def test_a_cache_folder_where_no_folder_can_be_is_named(
+    cmake: FakeCmake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")  # the system says: no such file
+    with pytest.raises(EnvironmentProblem, match="cannot write the cache folder /proc/nowhere") as caught:
+        build_plugins("off")
+    assert caught.value.fix.startswith("XDG_CACHE_HOME=")
+
+
 def test_old_entries_go(cmake: FakeCmake, monkeypatch: pytest.MonkeyPatch) -> None:
     for count in range(cache.KEPT_ENTRIES + 2):
         monkeypatch.setenv("CXXFLAGS", f"-DN={count}")

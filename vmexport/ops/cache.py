@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -103,12 +104,10 @@ def prepare_root() -> Path:
         probe = root / f"probe-{uuid.uuid4().hex}"
         probe.mkdir()
         probe.rmdir()
-    except PermissionError as error:
-        raise _unusable(root, error) from error
     except OSError as error:
-        if isinstance(error, FileExistsError | NotADirectoryError) or error.errno == 30:  # read-only
-            raise _unusable(root, error) from error
-        raise
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise  # the caller knows what to say of a full disk
+        raise _unusable(root, error) from error
     problem = untrusted_root()
     if problem is not None:
         raise problem
