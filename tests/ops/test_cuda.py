@@ -184,6 +184,21 @@ def test_gradients_are_those_of_the_cpu(dtype: str) -> None:
         assert_close(to_numpy(one), to_numpy(other), GPU_GRADIENT[dtype])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.filterwarnings("ignore:gradients of causal_conv1d on the GPU come from the slow reference")
+def test_the_convolutions_gradients_are_those_of_the_cpu(dtype: str) -> None:
+    """By causal-conv1d's kernels where they are installed, else by the reference on the GPU."""
+    case = next(case for case in CONV_CASES if case.name == "all_orders")
+    host = [to_torch(array).requires_grad_() for array in case.inputs(dtype).values()]
+    device = [tensor.detach().cuda().requires_grad_() for tensor in host]
+    result = causal_conv1d(*host, **case.order)
+    weight = torch.randn(result.shape).to(result.dtype)
+    want = torch.autograd.grad(result, host, weight)
+    got = torch.autograd.grad(causal_conv1d(*device, **case.order), device, weight.cuda())
+    for one, other in zip(got, want, strict=True):
+        assert_close(to_numpy(one), to_numpy(other), GPU_GRADIENT[dtype])
+
+
 def test_more_elements_than_32_bits_count() -> None:
     """The last channels of a tensor of 2^31 elements come out as they do from a small one."""
     length, channels, kept = (1 << 19) + 1, 4096, 32

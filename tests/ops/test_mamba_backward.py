@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from tolerances import HALF_CHAIN, OPERATOR, assert_close
 
 from vmexport.ops import gradients
 from vmexport.ops.binding import Order
-from vmexport.ops.mamba_backward import mamba_kernels, mamba_serves, selective_scan_backward_mamba
+from vmexport.ops.mamba_backward import mamba_serves, selective_scan_backward_mamba
 from vmexport.ops.reference_backward import selective_scan_backward_reference
 
 CASES = tuple(
@@ -98,31 +96,3 @@ def test_what_the_kernels_cannot_take_is_not_given_to_them(
     u = torch.empty(n["S"], n["B"], n["L"], n["D"], dtype=dtype)
     matrix = torch.empty(n["S"], n["D"], 16)
     assert mamba_serves((u, u, matrix, u, None, None, None)) is served
-
-
-@pytest.fixture
-def fresh() -> Any:
-    """The search for mamba-ssm starts anew, and its outcome does not outlive the test."""
-    mamba_kernels.cache_clear()
-    yield
-    mamba_kernels.cache_clear()
-
-
-@pytest.mark.usefixtures("fresh")
-def test_without_mamba_there_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.warns(UserWarning, match="pip install mamba-ssm") as caught:
-        found = [mamba_kernels(), mamba_kernels()]
-    assert found == [None, None]
-    assert len(caught) == 1
-
-
-@pytest.mark.usefixtures("fresh")
-def test_a_mamba_of_another_torch_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(name: str) -> Any:
-        raise ImportError("undefined symbol: c10")
-
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(importlib, "import_module", broken)
-    with pytest.warns(UserWarning, match="undefined symbol: c10.*install it again"):
-        assert mamba_kernels() is None

@@ -1,9 +1,9 @@
 """Gradients of both operators in torch.
 
-On CPU tensors they come from the native kernels where those are built, on CUDA tensors the scan's come
-from mamba-ssm's kernels where those are installed; all others are the reference's. The backward passes are
-operators themselves, so that tracing never unrolls the loop over tokens; they have no derivatives, and say
-so. A gradient that nobody asked for is not computed.
+On CPU tensors they come from the native kernels where those are built, on CUDA tensors from those of
+mamba-ssm (the scan) and causal-conv1d (the convolution) where they are installed; all others are the
+reference's. The backward passes are operators themselves, so that tracing never unrolls the loop over
+tokens; they have no derivatives, and say so. A gradient that nobody asked for is not computed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from torch import Tensor
 
 from vmexport.errors import UsageError
 from vmexport.ops.binding import Order
-from vmexport.ops.mamba_backward import mamba_kernels, mamba_serves, selective_scan_backward_mamba
+from vmexport.ops.conv_backward import causal_conv1d_backward_kernels, conv_serves
+from vmexport.ops.mamba_backward import mamba_serves, selective_scan_backward_mamba
 from vmexport.ops.reference_backward import (
     causal_conv1d_backward_reference,
     selective_scan_backward_reference,
 )
 from vmexport.ops.torch_checks import CONV_ARGUMENTS, SCAN_ARGUMENTS
 from vmexport.ops.torch_native import native_for, new_gradients, run_conv_backward, run_scan_backward
+from vmexport.ops.training_kernels import conv_kernels, mamba_kernels
 
 _SCAN_TENSORS, _CONV_TENSORS = 7, 3
 
@@ -106,6 +108,19 @@ def _conv_backward_cpu(
     return run_conv_backward(library, grad_u, (x, weight, bias), wanted, order)
 
 
+def _conv_backward_cuda(
+    grad_u: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None,
+    directions: Sequence[int], tokens_per_frame: int, class_token: int, wanted: Sequence[bool],
+) -> list[Tensor]:  # fmt: skip
+    """The same on CUDA tensors, by causal-conv1d's kernels where they are there and can."""
+    kernels = conv_kernels() if conv_serves(x, weight) else None
+    if kernels is None:
+        return _conv_backward(grad_u, x, weight, bias, directions, tokens_per_frame, class_token, wanted)
+    order = Order(tuple(directions), tokens_per_frame, class_token)
+    grads = causal_conv1d_backward_kernels(kernels, grad_u, (x, weight, bias), order)
+    return _chosen(grads, (x, weight, bias), wanted)
+
+
 _GRAD_SCAN = torch.library.custom_op(
     "vmexport::selective_scan_backward",
     _scan_backward,
@@ -121,6 +136,7 @@ _GRAD_CONV = torch.library.custom_op(
 _GRAD_SCAN.register_kernel("cpu", _scan_backward_cpu)
 _GRAD_SCAN.register_kernel("cuda", _scan_backward_cuda)
 _GRAD_CONV.register_kernel("cpu", _conv_backward_cpu)
+_GRAD_CONV.register_kernel("cuda", _conv_backward_cuda)
 
 
 @_GRAD_SCAN.register_fake

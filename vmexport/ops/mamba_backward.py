@@ -1,16 +1,12 @@
 """Gradients of the scan on CUDA by mamba-ssm's kernels (its extension `selective_scan_cuda`), for training.
 
-mamba-ssm scans one direction in natural order, channels before tokens, with B and C in groups of channels.
-All directions go into one call: tokens are put into each direction's own order first, and the directions
-become groups. Sum, gate and scale stand around it in torch. Letters as in `vmexport.ops.reference`.
+mamba-ssm scans one direction in natural order, channels before tokens, with B and C in groups of channels:
+see `channel_rows`. All directions go into one call. Sum, gate and scale stand around it in torch. Letters as
+in `vmexport.ops.reference`.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib
-import importlib.util
-import warnings
 from typing import Any
 
 import torch
@@ -18,27 +14,13 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from vmexport.ops.binding import Order
-from vmexport.ops.reference import order_index, take_tokens
+from vmexport.ops.channel_rows import fold, orders, unfold
+from vmexport.ops.reference import take_tokens
 from vmexport.ops.reference_backward import ScanTensors, silu_slope
 from vmexport.ops.schema import MAX_STATES
 
-EXTENSION = "selective_scan_cuda"
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 _LAST_GRID_AXIS = 65535  # one block for each channel along the grid's second axis
-
-
-@functools.cache
-def mamba_kernels() -> Any | None:
-    """mamba-ssm's extension, or None where it is not installed or does not load, with one warning."""
-    if importlib.util.find_spec(EXTENSION) is None:
-        why = "mamba-ssm is not installed (pip install mamba-ssm)"
-    else:
-        try:
-            return importlib.import_module(EXTENSION)
-        except ImportError as error:
-            why = f"mamba-ssm's {EXTENSION} does not load: {error} (install it again for this torch)"
-    warnings.warn(f"gradients of selective_scan on the GPU come from the slow reference: {why}", stacklevel=2)
-    return None
 
 
 def mamba_serves(tensors: ScanTensors) -> bool:
@@ -65,13 +47,11 @@ def selective_scan_backward_mamba(
         the gradients of the tensors that are there, in their order, shape and dtype.
     """
     u, delta, A, BC, D, delta_bias, z = tensors
-    visited, natural = _orders(
-        tuple(order.directions), u.shape[2], order.tokens_per_frame, order.class_token, u.device
-    )
-    B, C = _fold(take_tokens(BC, visited)).chunk(2, dim=2)  # (B, S, N, L) each
+    visited, natural = orders(order, u.shape[2], u.device)
+    B, C = fold(take_tokens(BC, visited)).chunk(2, dim=2)  # (B, S, N, L) each
     call = (
-        _fold(take_tokens(u, visited)).flatten(1, 2),  # (B, S D, L)
-        _fold(take_tokens(delta, visited)).flatten(1, 2),
+        fold(take_tokens(u, visited)).flatten(1, 2),  # (B, S D, L)
+        fold(take_tokens(delta, visited)).flatten(1, 2),
         A.contiguous().flatten(0, 1),  # (S D, N)
         B, C,
         None if D is None else D.flatten(),  # (S D)
@@ -82,14 +62,14 @@ def selective_scan_backward_mamba(
     grad_sum, grad_z = grad_y.float() * scale, None
     if z is not None:
         wide = z.float()
-        total = take_tokens(_unfold(out, len(u)).float(), natural).sum(0)  # (B, L, D)
+        total = take_tokens(unfold(out, len(u)).float(), natural).sum(0)  # (B, L, D)
         grad_z = grad_sum * total * silu_slope(wide)
         grad_sum = grad_sum * F.silu(wide)
     grad_scan = take_tokens(grad_sum.to(u.dtype).expand_as(u), visited)
-    grads = kernels.bwd(*call, _fold(grad_scan).flatten(1, 2), carried, None, None, delta_softplus, False)
+    grads = kernels.bwd(*call, fold(grad_scan).flatten(1, 2), carried, None, None, delta_softplus, False)
     du, ddelta, dA, dB, dC, dD, dbias = grads[:7]
     dBC = torch.cat([dB, dC], dim=2).permute(1, 0, 3, 2)  # (S, B, L, 2N)
-    in_order = (_unfold(du, len(u)), _unfold(ddelta, len(u)), dBC)
+    in_order = (unfold(du, len(u)), unfold(ddelta, len(u)), dBC)
     grad_u, grad_delta, grad_bc = (take_tokens(part, natural) for part in in_order)
     grad_tensors = (grad_u, grad_delta, dA, grad_bc, dD, dbias, grad_z)
     return [
@@ -97,23 +77,3 @@ def selective_scan_backward_mamba(
         for grad, tensor in zip(grad_tensors, tensors, strict=True)
         if grad is not None and tensor is not None
     ]
-
-
-@functools.lru_cache(maxsize=32)
-def _orders(
-    directions: tuple[int, ...], length: int, tokens_per_frame: int, class_token: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """`(S, L)` the token visited at each step, and the step at which each token is visited."""
-    visited = order_index(directions, length, tokens_per_frame, class_token, device)
-    return visited, visited.argsort(dim=-1)
-
-
-def _fold(tensor: Tensor) -> Tensor:
-    """`(S, B, L, C)` to contiguous `(B, S, C, L)`."""
-    return tensor.permute(1, 0, 3, 2).contiguous()
-
-
-def _unfold(tensor: Tensor, directions: int) -> Tensor:
-    """`(B, S C, L)` to `(S, B, L, C)`."""
-    batch, folded, length = tensor.shape
-    return tensor.view(batch, directions, folded // directions, length).permute(1, 0, 3, 2)
