@@ -167,6 +167,38 @@ def test_lists_with_mistakes(lists: Path, text: str, words: tuple[str, ...]) -> 
     refused(lists / "train.csv", *words)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ("val split", "empty")),
+        ("clips/a3.mp4|0\nclips/b3.mp4|1\n", ("val.csv:1", "no label")),
+        ("caf\xe9.mp4 0\n", ("val.csv", "not a text in UTF-8")),
+    ],
+)
+def test_a_damaged_part_is_not_taken_for_none(lists: Path, text: str, words: tuple[str, ...]) -> None:
+    (lists / "val.csv").write_bytes(text.encode("latin-1"))
+    refused(lists, *words, split="val")
+
+
+def test_a_lone_damaged_list_says_what_is_wrong(lists: Path) -> None:
+    (lists / "val.csv").unlink()
+    write(lists / "train.csv", "clips/a1.mp4\nclips/b1.mp4\n")
+    refused(lists, "train.csv:1", "no label")
+    write(lists / "train.csv", "")
+    refused(lists, "lists of", "empty")
+    write(lists / "train.csv", "0,clips/a1.mp4\n1,clips/b1.mp4\n")
+    refused(lists, "train.csv:2", "not in a label", "path first")
+
+
+def test_an_unlabelled_test_list_is_left_alone(lists: Path) -> None:
+    write(lists / "test.csv", "clips/a3.mp4\nclips/b3.mp4\n")
+    assert len(open_index(lists)) == 4
+
+
+def test_a_video_is_no_data_set(lists: Path) -> None:
+    refused(lists / "clips" / "a1.mp4", "is a video, not a data set")
+
+
 def test_labels_beyond_the_class_names(lists: Path) -> None:
     write(lists / "labels.txt", "only\n")
     refused(lists, "train.csv:3", "label 1 is out of range", "there are 1 classes")
@@ -348,6 +380,8 @@ def test_folders_with_mistakes(tmp_path: Path, small_film: Path) -> None:
     refused(tmp_path / "flat", "holds no data set", "CLASS/video.mp4")
     put(tmp_path / "typo", ["train/run/1.mp4", "train/jump/2.mp4", "val/Run/3.mp4"], small_film)
     refused(tmp_path / "typo", "never trained", "Run")
+    put(tmp_path / "hollow", ["train/run/1.mp4", "train/jump/2.mp4", "val/3.mp4"], small_film)
+    refused(tmp_path / "hollow", "val holds no class folders with videos")
     put(tmp_path / "single", ["a/1.mp4", "a/2.mp4"], small_film)
     refused(tmp_path / "single", "all of one class")
     put(tmp_path / "two", ["train/a/1.mp4", "training/b/1.mp4"], small_film)
