@@ -108,8 +108,13 @@ def train(
         "architecture.frames": frames,
         "architecture.size": size,
     }.items():
-        if value is not None:
-            changes[name] = value
+        if value is None:
+            continue
+        if name in changes:
+            raise UsageError(
+                f"{name} is given twice", f"{value} by its option, {changes[name]} by --set", "leave one out"
+            )
+        changes[name] = value
     main = int(os.environ.get("RANK", "0")) == 0
     with render.counted_progress("loading PyTorch and the data set", show=main) as progress:
         from vmexport.train import TrainingRequest
