@@ -61,7 +61,7 @@ def _show(report: AblationReport) -> None:
     rows = [
         (
             *row.cells,
-            *((f"{row.paper_macs / 1e9:.1f}",) if report.costs else ()),
+            *((_giga(row.paper_macs),) if report.costs else ()),
             f"{100 * row.top1:.1f}",
         )
         for row in report.rows
@@ -76,3 +76,9 @@ def _show(report: AblationReport) -> None:
     videos = {row.videos for row in report.rows}
     render.note(f"{', '.join(map(str, sorted(videos)))} validation videos a row")
     render.notes(report.notes)
+
+
+def _giga(number: int) -> str:
+    """In thousands of millions: one decimal as in the paper, two digits for models smaller than its own."""
+    value = number / 1e9
+    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
