@@ -146,6 +146,7 @@ class Loop:
         began = time.perf_counter()
         sums = None
         if epoch % self.recipe.validate_every == 0 or epoch == self.recipe.epochs:
+            self.checkpoint()  # validation may be long, and what cuts it short must not cost the epoch
             if watchers.progress is not None:
                 watchers.progress(f"epoch {epoch} of {self.recipe.epochs}, validating", p.step, self.total)
             sums = self._validate()

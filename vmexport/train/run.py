@@ -70,8 +70,10 @@ def train_model(
         try:
             return _train(plan, accelerator, stop, Watchers(progress, on_epoch), on_notes)
         except Interrupted:
+            stop.over = True
             raise
         except KeyboardInterrupt as error:
+            stop.over = True
             raise Interrupted(plan.out, _last_step(plan.out)) from error
         except (RuntimeError, MemoryError) as error:
             died = worker_died(error, _workers(request, accelerator))
