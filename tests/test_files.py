@@ -64,6 +64,17 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     assert caught.value.fix.startswith("mkdir -p")
 
 
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(InputError, match="file is a file, not a folder"),
+        atomic_write(tmp_path / "file" / "a"),
+    ):
+        pass
+    with pytest.raises(InputError, match="file is a file, not a folder"):
+        require_writable(tmp_path / "file" / "b" / "a")
+
+
 def test_a_place_is_refused_before_the_work(tmp_path: Path) -> None:
     for target, words in (
         (tmp_path, "a folder lies in its place"),

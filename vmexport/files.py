@@ -111,7 +111,12 @@ def explain_write_error(error: OSError, target: Path) -> InputError | BuildError
             "the disk is full; nothing was left behind",
             f"free some space (see: df -h {target.parent}) or choose another place with -o",
         )
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        file = next((path for path in (target, *target.parents) if path.is_file()), target)
+        return InputError(
+            f"could not write {target}", f"{file} is a file, not a folder", "choose another place with -o"
+        )
+    if isinstance(error, FileNotFoundError):
         return InputError(
             f"could not write {target}",
             f"the folder {target.parent} does not exist",

@@ -100,5 +100,5 @@ def test_damaged_indices_are_refused(tmp_path: Path, text: str) -> None:
 def test_a_file_in_the_place_of_the_folder(something: Path) -> None:
     (something.parent / "file").touch()
     for out in (something.parent / "file", something.parent / "file" / "below"):
-        with pytest.raises(InputError, match="cannot be made a folder"):
+        with pytest.raises(InputError, match="is a file, not a folder"):
             write_index(open_parts(something), out)

@@ -205,7 +205,8 @@ def _say_interrupted(stopped: Any, main: bool) -> None:
 
 def _show(report: TrainReport) -> None:
     """The run as a table."""
-    render.notes([note for note in report.notes if "left alone" in note])
+    if report.published is None:
+        render.notes(report.notes[-1:])  # why not
     values = {
         "model": f"{report.model}, of epoch {report.best_epoch}",
         "top-1": f"{report.top1:.1%} of the validation videos, one view each",

@@ -77,13 +77,10 @@ def _make_folder(out: Path) -> None:
 
     Raises:
         InputError: a file lies in its place or above it, or the place is not writable.
+        BuildError: the disk is full.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise InputError(
-            f"{out} cannot be made a folder", f"a file lies there: {error.filename}", "-o index.json"
-        ) from error
     except OSError as error:
         raise explain_write_error(error, out) from error
 
