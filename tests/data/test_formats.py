@@ -324,6 +324,8 @@ def test_hmdb51(hmdb: Path) -> None:
 def test_hmdb51_with_mistakes(hmdb: Path) -> None:
     with pytest.raises(UsageError, match="there is no split 4"):
         open_index(hmdb, fold=4)
+    (hmdb / "splits" / "wave_test_split3.txt").unlink()
+    assert "left out: wave" in open_index(hmdb, "test", fold=3).notes[-1]
     write(hmdb / "splits" / "wave_test_split1.txt", "wave #0(x)_nm_np1.avi 7\n")
     refused(hmdb, "wave_test_split1.txt:1", "0 (unused), 1 (train) or 2 (test)")
     for path in (hmdb / "splits").glob("*split2.txt"):
