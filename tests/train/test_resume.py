@@ -142,6 +142,20 @@ def test_impatience_during_validation_costs_no_epoch(tiny: Tiny, tmp_path: Path,
     assert_same_end(tmp_path / "run", whole)
 
 
+def test_stopped_between_the_record_of_an_epoch_and_its_checkpoint(
+    tiny: Tiny, tmp_path: Path, whole: TrainReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vmexport.train.loop.draw_curves", stop)
+    with pytest.raises(Interrupted):
+        train_model(tiny())
+    monkeypatch.undo()
+    train_model(TrainingRequest(resume=tmp_path / "run", workers=0, device="cpu", publish=False))
+    assert_same_end(tmp_path / "run", whole)
+
+
 def test_signals_are_heard_no_more_once_the_run_has_stopped() -> None:
     with listening() as stop:
         os.kill(os.getpid(), signal.SIGINT)

@@ -256,3 +256,9 @@ def test_the_callers_random_state_is_left_alone(tiny: Tiny) -> None:
     before = torch.random.get_rng_state()
     train_model(tiny({"recipe.epochs": 1}))
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_pictures_too_small_for_validation_are_refused_at_once(tiny: Tiny, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="smaller than the model's input"):
+        train_model(tiny({"preprocessing.resize": 8}))
+    assert not (tmp_path / "run").exists()

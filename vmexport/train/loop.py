@@ -227,4 +227,5 @@ class Loop:
 
     def _open_log(self) -> RunLog:
         """The log, cut back to where the run stands."""
-        return RunLog(self.plan.out, self.progress.step, self.plan.request.tensorboard)
+        p = self.progress
+        return RunLog(self.plan.out, p.step, p.epoch, self.plan.request.tensorboard)
