@@ -209,6 +209,12 @@ def test_labels_beyond_the_class_names(lists: Path) -> None:
     refused(lists, "not a text in UTF-8", "line 1")
 
 
+def test_labels_that_count_from_one_are_told(lists: Path) -> None:
+    for name in ("train.csv", "val.csv"):
+        write(lists / name, (lists / name).read_text().replace("mp4 1", "mp4 2").replace("mp4 0", "mp4 1"))
+    assert "1 of 3 classes have no video (class 0)" in open_index(lists).notes[-1]
+
+
 def test_one_class_trains_nothing(lists: Path) -> None:
     write(lists / "train.csv", "clips/a1.mp4 0\nclips/a2.mp4 0\n")
     (lists / "val.csv").unlink()

@@ -124,3 +124,11 @@ def test_the_command_prints_the_papers_table(
     assert [row["cells"] for row in rows] == [["8"], ["16"]]
     assert rows[0]["paper_macs"] < rows[1]["paper_macs"]
     assert CliRunner().invoke(app, [*words[:-1], "7"]).exit_code == 2
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ablation, "train_model", stop)
+    done = CliRunner().invoke(app, [*words[:-1], "2"])
+    assert done.exit_code == 130
+    assert "the same command goes on" in done.stderr

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmexport.cli import options, render
+from vmexport.errors import ExitCode
 
 if TYPE_CHECKING:
     from vmexport.eval.ablation import AblationReport
@@ -48,7 +49,11 @@ def ablate(
         request = TrainingRequest(
             data=data, config=config, init=init, settings=settings, layout=layout, device=device
         )
-        report = run(table, request, out / f"table-{table}", views, progress)
+        try:
+            report = run(table, request, out / f"table-{table}", views, progress)
+        except KeyboardInterrupt as stopped:
+            render.note("interrupted; what is done is kept, and the same command goes on")
+            raise typer.Exit(ExitCode.INTERRUPTED) from stopped
     if as_json:
         render.as_json(report)
     else:
