@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vmexport.errors import BuildError, InputError
-from vmexport.files import atomic_write
+from vmexport.files import atomic_write, require_writable
 
 
 def names(folder: Path) -> list[str]:
@@ -62,6 +62,30 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         pass
     assert "does not exist" in caught.value.why
     assert caught.value.fix.startswith("mkdir -p")
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(InputError, match="file is a file, not a folder"),
+        atomic_write(tmp_path / "file" / "a"),
+    ):
+        pass
+    with pytest.raises(InputError, match="file is a file, not a folder"):
+        require_writable(tmp_path / "file" / "b" / "a")
+
+
+def test_a_place_is_refused_before_the_work(tmp_path: Path) -> None:
+    for target, words in (
+        (tmp_path, "a folder lies in its place"),
+        (tmp_path / "no" / "a", "does not exist"),
+    ):
+        with pytest.raises(InputError) as caught:
+            require_writable(target)
+        assert words in caught.value.why
+        assert caught.value.fix
+    require_writable(tmp_path / "a")
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,23 @@ def atomic_write(target: Path | str) -> Iterator[Path]:
         folder.rmdir()
 
 
+def require_writable(target: Path | str) -> None:
+    """Refuse a place for a file before the work whose result is to go there.
+
+    Raises:
+        InputError: the folder does not exist or is not writable, or a folder lies in the file's place.
+        BuildError: the disk is full, or another write error.
+    """
+    target = Path(target)
+    if target.is_dir():
+        raise explain_write_error(IsADirectoryError(), target)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent):
+            pass
+    except OSError as error:
+        raise explain_write_error(error, target) from error
+
+
 @contextlib.contextmanager
 def atomic_folder(target: Path | str, replace: bool = False) -> Iterator[Path]:
     """Yield an empty temporary folder beside `target`; on success it becomes `target`, on failure it goes.
@@ -94,11 +111,20 @@ def explain_write_error(error: OSError, target: Path) -> InputError | BuildError
             "the disk is full; nothing was left behind",
             f"free some space (see: df -h {target.parent}) or choose another place with -o",
         )
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        file = next((path for path in (target, *target.parents) if path.is_file()), target)
+        return InputError(
+            f"could not write {target}", f"{file} is a file, not a folder", "choose another place with -o"
+        )
+    if isinstance(error, FileNotFoundError):
         return InputError(
             f"could not write {target}",
             f"the folder {target.parent} does not exist",
             f"mkdir -p {target.parent}",
+        )
+    if isinstance(error, IsADirectoryError):
+        return InputError(
+            f"could not write {target}", "a folder lies in its place", "name a file in it, or another one"
         )
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         return InputError(

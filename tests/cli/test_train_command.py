@@ -83,6 +83,7 @@ def test_ctrl_c_says_how_to_go_on_and_that_works(folder: Path) -> None:
         (["--set", "epochs=3"], 2, "unknown setting 'epochs'"),
         (["--set", "recipe.epoch=3"], 2, "unknown recipe setting"),
         (["--set", "recipe.epochs"], 2, "expected NAME=VALUE"),
+        (["--set", "recipe.epochs=3", "--epochs", "2"], 2, "recipe.epochs is given twice"),
         (["--lr", "nan"], 2, "learning_rate must be a number"),
         (["--device", "tpu"], 2, "unknown device"),
         (["--init", "nothing.pth"], 4, "no file nothing.pth"),

@@ -167,6 +167,38 @@ def test_lists_with_mistakes(lists: Path, text: str, words: tuple[str, ...]) -> 
     refused(lists / "train.csv", *words)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ("val split", "empty")),
+        ("clips/a3.mp4|0\nclips/b3.mp4|1\n", ("val.csv:1", "no label")),
+        ("caf\xe9.mp4 0\n", ("val.csv", "not a text in UTF-8")),
+    ],
+)
+def test_a_damaged_part_is_not_taken_for_none(lists: Path, text: str, words: tuple[str, ...]) -> None:
+    (lists / "val.csv").write_bytes(text.encode("latin-1"))
+    refused(lists, *words, split="val")
+
+
+def test_a_lone_damaged_list_says_what_is_wrong(lists: Path) -> None:
+    (lists / "val.csv").unlink()
+    write(lists / "train.csv", "clips/a1.mp4\nclips/b1.mp4\n")
+    refused(lists, "train.csv:1", "no label")
+    write(lists / "train.csv", "")
+    refused(lists, "lists of", "empty")
+    write(lists / "train.csv", "0,clips/a1.mp4\n1,clips/b1.mp4\n")
+    refused(lists, "train.csv:2", "not in a label", "path first")
+
+
+def test_an_unlabelled_test_list_is_left_alone(lists: Path) -> None:
+    write(lists / "test.csv", "clips/a3.mp4\nclips/b3.mp4\n")
+    assert len(open_index(lists)) == 4
+
+
+def test_a_video_is_no_data_set(lists: Path) -> None:
+    refused(lists / "clips" / "a1.mp4", "is a video, not a data set")
+
+
 def test_labels_beyond_the_class_names(lists: Path) -> None:
     write(lists / "labels.txt", "only\n")
     refused(lists, "train.csv:3", "label 1 is out of range", "there are 1 classes")
@@ -175,6 +207,12 @@ def test_labels_beyond_the_class_names(lists: Path) -> None:
     write(lists / "labels.txt", "")
     (lists / "labels.txt").write_bytes(b"caf\xe9\nb\n")
     refused(lists, "not a text in UTF-8", "line 1")
+
+
+def test_labels_that_count_from_one_are_told(lists: Path) -> None:
+    for name in ("train.csv", "val.csv"):
+        write(lists / name, (lists / name).read_text().replace("mp4 1", "mp4 2").replace("mp4 0", "mp4 1"))
+    assert "1 of 3 classes have no video (class 0)" in open_index(lists).notes[-1]
 
 
 def test_one_class_trains_nothing(lists: Path) -> None:
@@ -292,6 +330,8 @@ def test_hmdb51(hmdb: Path) -> None:
 def test_hmdb51_with_mistakes(hmdb: Path) -> None:
     with pytest.raises(UsageError, match="there is no split 4"):
         open_index(hmdb, fold=4)
+    (hmdb / "splits" / "wave_test_split3.txt").unlink()
+    assert "left out: wave" in open_index(hmdb, "test", fold=3).notes[-1]
     write(hmdb / "splits" / "wave_test_split1.txt", "wave #0(x)_nm_np1.avi 7\n")
     refused(hmdb, "wave_test_split1.txt:1", "0 (unused), 1 (train) or 2 (test)")
     for path in (hmdb / "splits").glob("*split2.txt"):
@@ -348,6 +388,8 @@ def test_folders_with_mistakes(tmp_path: Path, small_film: Path) -> None:
     refused(tmp_path / "flat", "holds no data set", "CLASS/video.mp4")
     put(tmp_path / "typo", ["train/run/1.mp4", "train/jump/2.mp4", "val/Run/3.mp4"], small_film)
     refused(tmp_path / "typo", "never trained", "Run")
+    put(tmp_path / "hollow", ["train/run/1.mp4", "train/jump/2.mp4", "val/3.mp4"], small_film)
+    refused(tmp_path / "hollow", "val holds no class folders with videos")
     put(tmp_path / "single", ["a/1.mp4", "a/2.mp4"], small_film)
     refused(tmp_path / "single", "all of one class")
     put(tmp_path / "two", ["train/a/1.mp4", "training/b/1.mp4"], small_film)

@@ -95,3 +95,10 @@ START = '{"format": "vmexport data index 1", "classes": ["a"], "directional": fa
 def test_damaged_indices_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError):
         open_index(write(tmp_path / "index.json", text), "val")
+
+
+def test_a_file_in_the_place_of_the_folder(something: Path) -> None:
+    (something.parent / "file").touch()
+    for out in (something.parent / "file", something.parent / "file" / "below"):
+        with pytest.raises(InputError, match="is a file, not a folder"):
+            write_index(open_parts(something), out)

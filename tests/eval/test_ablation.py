@@ -99,6 +99,17 @@ def test_rows_are_trained_once(
         ablate(2, request_of_a_set, tmp_path / "out")
 
 
+def test_weights_that_make_all_rows_the_same_are_refused(
+    request_of_a_set: TrainingRequest, tmp_path: Path, fixtures_dir: Path
+) -> None:
+    video = replace(request_of_a_set, init=fixtures_dir / "opengvlab_videomamba.pth")
+    with pytest.raises(UsageError, match="compares widths"):
+        ablate(6, video, tmp_path / "out")
+    with pytest.raises(UsageError, match="an image model's positions"):
+        ablate(3, video, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_command_prints_the_papers_table(
     request_of_a_set: TrainingRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,8 +118,17 @@ def test_the_command_prints_the_papers_table(
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     assert "GFLOPs" in done.stdout
+    assert " 0.0 " not in done.stdout  # a small model costs little, but not nothing
     done = CliRunner().invoke(app, [*words, "--json"])
     rows = json.loads(done.stdout)["rows"]
     assert [row["cells"] for row in rows] == [["8"], ["16"]]
     assert rows[0]["paper_macs"] < rows[1]["paper_macs"]
     assert CliRunner().invoke(app, [*words[:-1], "7"]).exit_code == 2
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ablation, "train_model", stop)
+    done = CliRunner().invoke(app, [*words[:-1], "2"])
+    assert done.exit_code == 130
+    assert "the same command goes on" in done.stderr

@@ -202,5 +202,12 @@ def test_the_command(films_of_classes: Path, tmp_path: Path, monkeypatch: pytest
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0
     assert "interleaved" in done.stdout
+    done = CliRunner().invoke(app, [*words[:-1], "blockwise"])
+    assert "blockwise" in done.stdout
+    monkeypatch.setattr("vmexport.eval.evaluation.evaluate", None)  # a bad place is refused before the work
+    assert CliRunner().invoke(app, [*words, "--confusion", "none/c.png"]).exit_code == 4
+    assert CliRunner().invoke(app, [*words, "--predictions", "."]).exit_code == 4
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(app, ["eval", "model.safetensors", "--data", "nowhere"]).exit_code == 4
     assert CliRunner().invoke(app, [*words[:-1], "backwards"]).exit_code == 2

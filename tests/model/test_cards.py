@@ -75,6 +75,15 @@ def test_a_card_of_ones_own(tmp_path: Path) -> None:
     path.write_text("[architecture]\nd_model = 'wide'\n")
     with pytest.raises(InputError, match="d_model must be a whole number"):
         create_model(path)
+    for text, words in (
+        ("", "no table"),
+        ("[architecture]\n[recpie]\n", "unknown entry 'recpie'"),
+        ("recipe = 3\n[architecture]\n", "recipe is no table"),
+        ("[architecture]\ndepht = 1\n", "unknown architecture setting: depht: the settings are"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=words):
+            create_model(path)
     path.write_text("[architecture\n")
     with pytest.raises(InputError, match="is damaged"):
         create_model(path)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from small import small_model
 
-from vmexport.errors import InputError
+from vmexport.errors import InputError, UsageError
 from vmexport.model import save_checkpoint
 from vmexport.train import TrainingRequest
 from vmexport.train.plan import make_plan
@@ -24,8 +24,14 @@ def video(tmp_path: Path) -> Path:
     return save_checkpoint(small_model(), tmp_path / "video.safetensors")
 
 
+def unsaid(request: TrainingRequest, *names: str) -> TrainingRequest:
+    """A request that leaves some settings of the architecture to the card."""
+    said = {k: v for k, v in request.settings.items() if k.removeprefix("architecture.") not in names}
+    return replace(request, settings=said)
+
+
 def test_weights_are_taken_and_the_head_is_new(tiny: Tiny, video: Path) -> None:
-    plan = make_plan(tiny(init=video))
+    plan = make_plan(unsaid(tiny(init=video), "d_model", "depth"))
     source = small_model()
     for name, value in plan.model.state_dict().items():
         if not name.startswith("head."):
@@ -34,14 +40,21 @@ def test_weights_are_taken_and_the_head_is_new(tiny: Tiny, video: Path) -> None:
     assert plan.settings.architecture.d_model == 32
     text = " ".join(plan.notes)
     assert "head is new" in text
-    assert "d_model 32 instead of 16" in text
+    assert "d_model 32 instead of 96" in text
+
+
+def test_what_the_weights_fix_is_not_changed_quietly(tiny: Tiny, video: Path, fixtures_dir: Path) -> None:
+    for path in (video, fixtures_dir / "vim.pth"):
+        with pytest.raises(UsageError, match="d_model cannot be changed on loading"):
+            make_plan(tiny({"architecture.d_model": 16}, init=path))
 
 
 def test_another_frame_count_needs_a_word(tiny: Tiny, video: Path) -> None:
     with pytest.raises(InputError, match="4 frames, not 8") as caught:
-        make_plan(tiny({"architecture.frames": 8}, init=video))
+        make_plan(unsaid(tiny({"architecture.frames": 8}, init=video), "d_model", "depth"))
     assert "--interpolate-time" in caught.value.fix
-    plan = make_plan(tiny({"architecture.frames": 8}, init=video, interpolate_time=True))
+    request = unsaid(tiny({"architecture.frames": 8}, init=video), "d_model", "depth")
+    plan = make_plan(replace(request, interpolate_time=True))
     assert plan.model.architecture.frames == 8
 
 
@@ -50,7 +63,8 @@ def test_the_head_stays_for_the_same_classes_only(tiny: Tiny, tmp_path: Path) ->
     model = small_model(num_classes=2)
     for labels, kept in ((classes, True), (classes[::-1], False), ((), False)):
         model.info = replace(model.info, labels=labels)
-        plan = make_plan(tiny(init=save_checkpoint(model, tmp_path / "two.safetensors")))
+        request = tiny(init=save_checkpoint(model, tmp_path / "two.safetensors"))
+        plan = make_plan(unsaid(request, "d_model", "depth"))
         assert torch.equal(plan.model.head.weight, model.head.weight) == kept
 
 

@@ -12,6 +12,8 @@ from program import environment
 from tiny_runs import TINY, WORKER
 from tolerances import SAME_LOSS_CURVE
 
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
 
 def curve(out: Path) -> list[dict[str, Any]]:
     """The lines of a run's log."""
@@ -19,10 +21,9 @@ def curve(out: Path) -> list[dict[str, Any]]:
 
 
 def test_two_processes_and_twice_the_accumulation(motion: Path, tmp_path: Path) -> None:
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     for words, accumulate, out in (
         ([sys.executable], 2, tmp_path / "one"),
-        (launch, 1, tmp_path / "two"),
+        (LAUNCH, 1, tmp_path / "two"),
     ):
         settings = json.dumps({**TINY, "recipe.accumulate": accumulate})
         done = subprocess.run(
@@ -40,3 +41,20 @@ def test_two_processes_and_twice_the_accumulation(motion: Path, tmp_path: Path) 
         assert (a["kind"], a["step"]) == (b["kind"], b["step"])
         assert abs(a["loss"] - b["loss"]) <= SAME_LOSS_CURVE * a["loss"]
         assert a.get("top1") == b.get("top1")
+
+
+def test_an_error_of_one_process_is_no_bug_of_the_others(motion: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").touch()  # the first process alone looks, and refuses
+    words = ["train", "--data", str(motion), "--config", "synthetic", "--out", str(tmp_path / "run")]
+    done = subprocess.run(
+        [*LAUNCH, "-m", "vmexport", *words],
+        env={**environment(), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "holds a run already" in done.stderr
+    assert "this is a bug" not in done.stderr

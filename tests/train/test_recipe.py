@@ -76,3 +76,23 @@ def test_changes_reach_their_tables() -> None:
 def test_a_change_names_its_table(name: str) -> None:
     with pytest.raises(UsageError, match="unknown setting"):
         change({}, {name: 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("recipe.lr", 1.0, "unknown recipe setting: lr"),
+        ("recipe.betas", 1, "betas must be a list, each entry a number"),
+        ("recipe.betas", ["a", 0.9], "betas must be a list"),
+        ("recipe.epochs", "many", "epochs must be a whole number"),
+        ("preprocessing.stride", "two", "stride must be a whole number"),
+        ("preprocessing.mean", 0.5, "mean must be a list"),
+        ("cropping.area", 5, "area must be a list"),
+        ("architecture.directions", "forward", "directions must be a list, each entry a word"),
+        ("architecture.scale", "half", "scale must be a number"),
+        ("architecture.position_on_cls", 1, "position_on_cls must be true or false"),
+    ],
+)
+def test_a_wrong_name_or_type_is_named(name: str, value: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        RunSettings.from_tables(change(card_tables(load_card("synthetic")), {name: value}))

@@ -23,6 +23,7 @@ from tiny_runs import TINY, WORKER
 from vmexport.data import SynthSettings, synthesize
 from vmexport.errors import InputError, UsageError
 from vmexport.train import Interrupted, TrainingRequest, TrainReport, train_model
+from vmexport.train.interrupt import listening
 from vmexport.train.state import checkpoints
 
 Tiny = Callable[..., TrainingRequest]
@@ -126,6 +127,63 @@ def test_a_second_signal_does_not_wait(tiny: Tiny, tmp_path: Path) -> None:
         train_model(tiny(), progress=watch)
     assert caught.value.step == 0
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_impatience_during_validation_costs_no_epoch(tiny: Tiny, tmp_path: Path, whole: TrainReport) -> None:
+    def watch(text: str, done: int, total: int) -> None:
+        if "validating" in text:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted) as caught:
+        train_model(tiny(), progress=watch)
+    assert caught.value.step == 3
+    train_model(TrainingRequest(resume=tmp_path / "run", workers=0, device="cpu", publish=False))
+    assert_same_end(tmp_path / "run", whole)
+
+
+def test_stopped_between_the_record_of_an_epoch_and_its_checkpoint(
+    tiny: Tiny, tmp_path: Path, whole: TrainReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vmexport.train.loop.draw_curves", stop)
+    with pytest.raises(Interrupted):
+        train_model(tiny())
+    monkeypatch.undo()
+    train_model(TrainingRequest(resume=tmp_path / "run", workers=0, device="cpu", publish=False))
+    assert_same_end(tmp_path / "run", whole)
+
+
+def test_signals_are_heard_no_more_once_the_run_has_stopped() -> None:
+    with listening() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        stop.over = True
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_signal_in_a_finaliser_is_not_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    class Dying:
+        def __init__(self, error: type[BaseException]) -> None:
+            self.error = error
+
+        def __del__(self) -> None:
+            raise self.error
+
+    with listening():
+        Dying(KeyboardInterrupt)
+        assert capfd.readouterr().err == ""
+        Dying(ValueError)
+        assert "ValueError" in capfd.readouterr().err
+
+
+def test_a_run_without_checkpoints_cannot_go_on(tiny: Tiny, tmp_path: Path) -> None:
+    train_model(tiny({"recipe.epochs": 1}))
+    for path in checkpoints(tmp_path / "run"):
+        path.unlink()
+    with pytest.raises(InputError, match="no checkpoint left"):
+        train_model(tiny(resume="auto"))
 
 
 def test_an_earlier_checkpoint_can_be_named(tiny: Tiny, tmp_path: Path, whole: TrainReport) -> None:

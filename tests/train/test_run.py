@@ -86,6 +86,21 @@ def test_plain_words_chain_in_one_folder(
     assert Path("model.safetensors").read_bytes() == second.model.read_bytes()
 
 
+def test_a_copy_that_cannot_be_written_costs_nothing(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def full(_target: Path) -> None:
+        raise BuildError("could not write", "the disk is full")
+
+    monkeypatch.setattr("vmexport.train.publish.atomic_write", full)
+    report = train_model(tiny({"recipe.epochs": 1}, publish=True))
+    assert report.published is None
+    assert report.model.is_file()
+    assert "no copy of" in report.notes[-1]
+
+
 def test_a_model_of_someone_else_is_left_alone(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,3 +256,9 @@ def test_the_callers_random_state_is_left_alone(tiny: Tiny) -> None:
     before = torch.random.get_rng_state()
     train_model(tiny({"recipe.epochs": 1}))
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_pictures_too_small_for_validation_are_refused_at_once(tiny: Tiny, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="smaller than the model's input"):
+        train_model(tiny({"preprocessing.resize": 8}))
+    assert not (tmp_path / "run").exists()

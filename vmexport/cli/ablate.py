@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmexport.cli import options, render
+from vmexport.errors import ExitCode
 
 if TYPE_CHECKING:
     from vmexport.eval.ablation import AblationReport
@@ -48,7 +49,11 @@ def ablate(
         request = TrainingRequest(
             data=data, config=config, init=init, settings=settings, layout=layout, device=device
         )
-        report = run(table, request, out / f"table-{table}", views, progress)
+        try:
+            report = run(table, request, out / f"table-{table}", views, progress)
+        except KeyboardInterrupt as stopped:
+            render.note("interrupted; what is done is kept, and the same command goes on")
+            raise typer.Exit(ExitCode.INTERRUPTED) from stopped
     if as_json:
         render.as_json(report)
     else:
@@ -61,7 +66,7 @@ def _show(report: AblationReport) -> None:
     rows = [
         (
             *row.cells,
-            *((f"{row.paper_macs / 1e9:.1f}",) if report.costs else ()),
+            *((_giga(row.paper_macs),) if report.costs else ()),
             f"{100 * row.top1:.1f}",
         )
         for row in report.rows
@@ -76,3 +81,9 @@ def _show(report: AblationReport) -> None:
     videos = {row.videos for row in report.rows}
     render.note(f"{', '.join(map(str, sorted(videos)))} validation videos a row")
     render.notes(report.notes)
+
+
+def _giga(number: int) -> str:
+    """In thousands of millions: one decimal as in the paper, two digits for models smaller than its own."""
+    value = number / 1e9
+    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"

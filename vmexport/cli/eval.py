@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmexport.cli import options, render
+from vmexport.files import require_writable
 
 if TYPE_CHECKING:
     from vmexport.eval.report import EvaluationReport
@@ -48,6 +49,9 @@ def eval_command(
     from vmexport.eval.evaluation import EvaluationRequest, evaluate
     from vmexport.eval.reorder import parse_reorderings
 
+    for path in (confusion, predictions):
+        if path is not None:
+            require_writable(path)
     request = EvaluationRequest(split, layout, views, parse_reorderings(reorder), workers, skip_bad, device)
     with render.counted_progress(f"evaluating {model}") as progress:
         report = evaluate(model, data, request, progress)
@@ -67,6 +71,8 @@ def eval_command(
 
 def _show(report: EvaluationReport) -> None:
     """Totals, classes, orders, what was skipped."""
+    from vmexport.eval.evaluation import NATURAL
+
     shown = report.classes[:CLASSES_SHOWN]
     rest = len(report.classes) - len(shown)
     render.table(
@@ -75,7 +81,7 @@ def _show(report: EvaluationReport) -> None:
         [(one.label, str(one.videos), share(one.top1), share(one.top5)) for one in shown],
         f"and {rest} more (see --json)" if rest else "",
     )
-    if len(report.reorder) > 1:
+    if list(report.reorder) != [NATURAL]:
         render.table(
             "Order of the frames",
             ("reordering strategy", "top-1"),

@@ -108,8 +108,13 @@ def train(
         "architecture.frames": frames,
         "architecture.size": size,
     }.items():
-        if value is not None:
-            changes[name] = value
+        if value is None:
+            continue
+        if name in changes:
+            raise UsageError(
+                f"{name} is given twice", f"{value} by its option, {changes[name]} by --set", "leave one out"
+            )
+        changes[name] = value
     main = int(os.environ.get("RANK", "0")) == 0
     with render.counted_progress("loading PyTorch and the data set", show=main) as progress:
         from vmexport.train import TrainingRequest
@@ -200,7 +205,8 @@ def _say_interrupted(stopped: Any, main: bool) -> None:
 
 def _show(report: TrainReport) -> None:
     """The run as a table."""
-    render.notes([note for note in report.notes if "left alone" in note])
+    if report.published is None:
+        render.notes(report.notes[-1:])  # why not
     values = {
         "model": f"{report.model}, of epoch {report.best_epoch}",
         "top-1": f"{report.top1:.1%} of the validation videos, one view each",

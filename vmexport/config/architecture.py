@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from vmexport.config.settings import check_settings
 from vmexport.errors import UsageError
 
 SCAN_ORDERS = ("forward", "spatiotemporal", "spatial", "temporal")
@@ -122,14 +123,7 @@ class Architecture:
         Raises:
             UsageError: a name that is no attribute, or a value that does not fit.
         """
-        known = {field.name for field in fields(self)}
-        unknown = sorted(set(overrides) - known)
-        if unknown:
-            raise UsageError(
-                f"unknown architecture setting: {', '.join(unknown)}",
-                f"the settings are {', '.join(sorted(known))}",
-                "correct the name",
-            )
+        check_settings("architecture", Architecture(), overrides)
         return replace(self, **overrides)
 
     def to_dict(self) -> dict[str, Any]:

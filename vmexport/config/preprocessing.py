@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from vmexport.config.settings import check_settings
 from vmexport.errors import UsageError
 
 
@@ -46,9 +47,7 @@ class Preprocessing:
         """The reverse of `to_dict`.
 
         Raises:
-            UsageError: an unknown name or a value out of range.
+            UsageError: an unknown name, or a value out of range or of another type.
         """
-        try:
-            return cls(**dict(values))
-        except TypeError as error:
-            raise UsageError("unknown preprocessing setting", str(error)) from error
+        check_settings("preprocessing", cls(), values)
+        return cls(**dict(values))

@@ -136,7 +136,9 @@ def _choose(catalogue: Catalogue, split: str, notes: list[str]) -> list[Entry]:
     raise InputError(
         f"{catalogue.root} has no {split} part",
         f"it has: {there}",
-        f"choose another: --split {'val' if split == 'test' else 'all'}",
+        "add a list or a folder of training videos"
+        if split == "train"
+        else f"choose another: --split {'val' if split == 'test' else 'all'}",
     )
 
 
@@ -164,7 +166,7 @@ def _check_split(catalogue: Catalogue, entries: list[Entry], split: str) -> None
             "its list has no videos"
             if split in catalogue.parts
             else "there are too few videos to set one aside",
-            "add videos, or choose another: --split all",
+            "add videos" if split == "train" else "add videos, or choose another: --split all",
         )
     present = {entry.label for entry in entries}
     if split == "train" and len(present) < 2:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vmexport.config.settings import check_settings
 from vmexport.errors import UsageError
 
 ATTEMPTS = 10
@@ -56,12 +57,10 @@ class Cropping:
         """The reverse of `to_dict`.
 
         Raises:
-            UsageError: an unknown name or a value out of range.
+            UsageError: an unknown name, or a value out of range or of another type.
         """
-        try:
-            return cls(**dict(values))
-        except TypeError as error:
-            raise UsageError("unknown cropping setting", str(error)) from error
+        check_settings("cropping", cls(), values)
+        return cls(**dict(values))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ def check_catalogue(catalogue: Catalogue) -> list[str]:
         catalogue.parts[part] = kept
     notes += _overlaps(catalogue)
     notes += _untrained(catalogue)
+    notes += _vacant(catalogue)
     return notes
 
 
@@ -92,3 +93,16 @@ def _untrained(catalogue: Catalogue) -> list[str]:
         f"they appear in validation or test, but not in train: {names}",
         "check the spelling of the class names, or the labels, of each part",
     )
+
+
+def _vacant(catalogue: Catalogue) -> list[str]:
+    """A note on labels that nothing has, where only the numbers say how many classes there are."""
+    used = {entry.label for entries in catalogue.parts.values() for entry in entries}
+    vacant = [name for label, name in enumerate(catalogue.classes) if label not in used]
+    if catalogue.fixed_classes or not vacant:
+        return []
+    names = ", ".join(vacant[:SHOWN]) + (", ..." if len(vacant) > SHOWN else "")
+    return [
+        f"{len(vacant)} of {len(catalogue.classes)} classes have no video ({names}): labels count from 0; "
+        "where classes are missing on purpose, name them all in labels.txt"
+    ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from vmexport.data.formats.index_file import index_text, portable
 from vmexport.data.index import VideoIndex
 from vmexport.errors import InputError, UsageError
-from vmexport.files import atomic_write
+from vmexport.files import atomic_write, explain_write_error
 
 LABELS = "labels.txt"
 
@@ -60,7 +60,7 @@ def write_index(parts: Mapping[str, VideoIndex], out: Path | str) -> IndexReport
             )
         files = _write_lists({out: next(iter(parts.values()))})
     elif out.suffix == "":
-        out.mkdir(parents=True, exist_ok=True)
+        _make_folder(out)
         files = _write_lists({out / f"{part}.csv": index for part, index in parts.items()})
     else:
         raise UsageError(
@@ -70,6 +70,19 @@ def write_index(parts: Mapping[str, VideoIndex], out: Path | str) -> IndexReport
     notes = tuple(dict.fromkeys(note for index in parts.values() for note in index.notes))
     videos = {part: len(index) for part, index in parts.items()}
     return IndexReport(tuple(files), first.layout, videos, first.num_classes, notes)
+
+
+def _make_folder(out: Path) -> None:
+    """Make the folder of the lists.
+
+    Raises:
+        InputError: a file lies in its place or above it, or the place is not writable.
+        BuildError: the disk is full.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain_write_error(error, out) from error
 
 
 def _write_json(parts: Mapping[str, VideoIndex], out: Path) -> list[Path]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from vmexport.config import ModelInfo
 from vmexport.config.flops import count, count_parameters
-from vmexport.errors import InputError
-from vmexport.eval.ablation_plan import Variant, table
+from vmexport.errors import InputError, UsageError
+from vmexport.eval.ablation_plan import EMBEDDING, WIDTH, Variant, table
 from vmexport.eval.evaluation import EvaluationRequest, evaluate
 from vmexport.files import atomic_write
 from vmexport.model import load_checkpoint
@@ -96,11 +96,12 @@ def ablate(
         progress: told what is being done.
 
     Raises:
-        UsageError: no such table, or a setting that does not fit.
+        UsageError: no such table, a setting that does not fit, or a start that makes all rows the same.
         InputError: data, card or start cannot be used, or a row was made with other settings.
         Interrupted: a signal asked to stop; the same call goes on.
     """
     chosen = table(number)
+    _check_start(number, request.init)
     out = Path(out)
     say = progress or (lambda _what, _done, _total: None)
     base = replace(request, out=out / "unused", resume=None, publish=False)
@@ -122,6 +123,30 @@ def ablate(
         rows=tuple(rows),
         notes=_notes(request, number),
     )
+
+
+def _check_start(number: int, init: Path | str | None) -> None:
+    """Refuse weights from which rows that should differ would all come out the same.
+
+    Raises:
+        UsageError: widths are compared, or ways out of an image model's positions without such a model.
+        InputError: the weights cannot be read.
+    """
+    if init is None:
+        return
+    if number == WIDTH:
+        raise UsageError(
+            f"table {number} compares widths, and the weights of {init} have one",
+            "every row starts from random weights",
+            "leave --init out",
+        )
+    frames = load_checkpoint(init, num_classes=2).architecture.frames if number == EMBEDDING else 1
+    if frames != 1:
+        raise UsageError(
+            f"table {number} compares what becomes of an image model's positions",
+            f"{init} is a video model of {frames} frames",
+            "--init with an image model (Vim's), or leave it out",
+        )
 
 
 def _row(variant: Variant, plan: Plan, folder: Path, views: str, say: Progress) -> AblationRow:
@@ -209,6 +234,6 @@ def _finished(folder: Path, identity: Mapping[str, Any]) -> AblationRow | None:
 def _notes(request: TrainingRequest, number: int) -> tuple[str, ...]:
     """What a reader of the table has to know."""
     notes = ["each row is one run with one seed: differences of a few videos mean nothing"]
-    if number == 3 and request.init is None:
+    if number == EMBEDDING and request.init is None:
         notes.append("without --init there is no image model whose embedding could be expanded")
     return tuple(notes)

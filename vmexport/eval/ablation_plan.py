@@ -92,13 +92,16 @@ def _widths(card: Architecture, _image: bool) -> list[Variant]:
     ]
 
 
+EMBEDDING, WIDTH = 3, 6
+"""Tables whose rows cannot start from just any weights."""
+
 TABLES: Mapping[int, Table] = {
     2: Table(2, "Backward scanning methods", ("Backward scanning",), False, _scan_orders),
-    3: Table(
+    EMBEDDING: Table(
         3, "Positional embedding and its initialisation", ("Pos. emb.", "Initialise"), False, _embeddings
     ),
     5: Table(5, "Number of input frames", ("Frames",), True, _frames),
-    6: Table(6, "Embedding dimension", ("Dim.",), True, _widths),
+    WIDTH: Table(6, "Embedding dimension", ("Dim.",), True, _widths),
 }
 
 

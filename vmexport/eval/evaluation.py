@@ -138,7 +138,7 @@ def _run(runner: Runner, clips: EvaluationClips, request: EvaluationRequest, pro
     for done, video in enumerate(loaded, start=1):
         path = clips.index.samples[video.item].path
         if video.views is None:
-            skipped.append(Skipped(str(path), " ".join(str(video.error).split())))
+            skipped.append(Skipped(str(path), _reason(video.error)))
         else:
             kept.append(video.item)
             for name, order in orders.items():
@@ -158,6 +158,11 @@ def _run(runner: Runner, clips: EvaluationClips, request: EvaluationRequest, pro
         probabilities={name: np.stack(values) for name, values in rows.items()},
         skipped=tuple(skipped),
     )
+
+
+def _reason(error: InputError | None) -> str:
+    """What is wrong with a video, on one line; what to do about it is not said for each."""
+    return " ".join(": ".join(filter(None, (error.what, error.why))).split()) if error is not None else ""
 
 
 def _results(

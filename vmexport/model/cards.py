@@ -88,6 +88,7 @@ def load_card(name_or_path: str | Path) -> Card:
     try:
         with path.open("rb") as file:
             content = tomllib.load(file)
+        _check_entries(content)
         return Card(
             name=path.stem,
             summary=str(content.get("summary", "")),
@@ -99,17 +100,30 @@ def load_card(name_or_path: str | Path) -> Card:
         )
     except FileNotFoundError as error:
         raise InputError(f"there is no card {path}", "", "vmexport models lists the presets") from error
-    except (
-        OSError,
-        tomllib.TOMLDecodeError,
-        UnicodeDecodeError,
-        KeyError,
-        TypeError,
-        VmexportError,
-    ) as error:
+    except VmexportError as error:
+        raise InputError(
+            f"the card {path} is damaged", f"{error.what}: {error.why}", error.fix or "vmexport models"
+        ) from error
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
         raise InputError(
             f"the card {path} is damaged", str(error), "compare it with a preset: vmexport models"
         ) from error
+
+
+def _check_entries(content: Mapping[str, Any]) -> None:
+    """Refuse a card without an architecture, entries it has no use for, and tables that are none.
+
+    Raises:
+        InputError: one of these.
+    """
+    tables = ("architecture", "preprocessing", *TRAINING_TABLES)
+    if "architecture" not in content:
+        raise InputError("it has no table [architecture]", f"it has {', '.join(content) or 'nothing'}")
+    for name, value in content.items():
+        if name not in (*tables, "summary", "source", "expected"):
+            raise InputError(f"it has an unknown entry {name!r}", f"the tables are {', '.join(tables)}")
+        if name in tables and not isinstance(value, Mapping):
+            raise InputError(f"{name} is no table", f"got {value!r}")
 
 
 def create_model(

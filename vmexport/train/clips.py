@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,11 @@ def stream(
 
 
 def _outlive_the_first_signal(worker: int) -> None:
-    """Signals reach the whole group of processes; one that reads must not die before the step's end."""
+    """Signals reach the whole group of processes; one that reads must not die before the step's end.
+
+    Where the run itself ends first, a clip on its way has nobody to go to: that is not worth a traceback.
+    """
+    sys.excepthook = _without_lost_connections
     received = []
 
     def handler(number: int, frame: FrameType | None) -> None:
@@ -148,6 +153,14 @@ def _outlive_the_first_signal(worker: int) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handler)
+
+
+def _without_lost_connections(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """As Python's own, save for connections that the other side closed."""
+    if not issubclass(kind, ConnectionError):
+        sys.__excepthook__(kind, error, trace)
 
 
 def worker_died(error: Exception, workers: int) -> EnvironmentProblem | None:

@@ -133,9 +133,20 @@ def _newest_run() -> Path | None:
     return max(runs, key=lambda run: (run / CONFIG).stat().st_mtime, default=None)
 
 
-def _newest(out: Path) -> Path | None:
-    """The last checkpoint of a run that was begun; None where it stopped before its first one."""
-    return next(iter(checkpoints(out)[::-1]), None)
+def _newest(out: Path) -> Path:
+    """The last checkpoint of a run that was begun: its settings are written after its first one.
+
+    Raises:
+        InputError: somebody removed them all.
+    """
+    found = checkpoints(out)
+    if not found:
+        raise InputError(
+            f"the run {out} has no checkpoint left to resume from",
+            f"{out / FOLDER} holds none",
+            f"start a new run, from its best weights if it has any: --init {out}/model.safetensors",
+        )
+    return found[-1]
 
 
 def _remember(request: TrainingRequest, out: Path) -> TrainingRequest:

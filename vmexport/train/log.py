@@ -22,6 +22,7 @@ class RunLog:
     Args:
         out: the run's folder.
         step: step that the run goes on from; what an interrupted run wrote beyond it is taken back.
+        epoch: epochs that had ended by then; a run may be taken up between an epoch's last step and its end.
         tensorboard: write event files too.
 
     Raises:
@@ -29,9 +30,13 @@ class RunLog:
         BuildError: the disk is full.
     """
 
-    def __init__(self, out: Path, step: int, tensorboard: bool = False) -> None:
+    def __init__(self, out: Path, step: int, epoch: int, tensorboard: bool = False) -> None:
         self.out, self.path = out, out / LOG
-        kept = [line for line in _lines(self.path) if line["step"] <= step]
+        kept = [
+            line
+            for line in _lines(self.path)
+            if line["step"] <= step and (line["kind"] != "epoch" or line["epoch"] <= epoch)
+        ]
         self.epochs = [_epoch(line) for line in kept if line["kind"] == "epoch"]
         with atomic_write(self.path) as temporary:
             temporary.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")

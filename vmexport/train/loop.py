@@ -146,6 +146,7 @@ class Loop:
         began = time.perf_counter()
         sums = None
         if epoch % self.recipe.validate_every == 0 or epoch == self.recipe.epochs:
+            self.checkpoint()  # validation may be long, and what cuts it short must not cost the epoch
             if watchers.progress is not None:
                 watchers.progress(f"epoch {epoch} of {self.recipe.epochs}, validating", p.step, self.total)
             sums = self._validate()
@@ -226,4 +227,5 @@ class Loop:
 
     def _open_log(self) -> RunLog:
         """The log, cut back to where the run stands."""
-        return RunLog(self.plan.out, self.progress.step, self.plan.request.tensorboard)
+        p = self.progress
+        return RunLog(self.plan.out, p.step, p.epoch, self.plan.request.tensorboard)

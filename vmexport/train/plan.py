@@ -23,6 +23,7 @@ from vmexport.train.find import new_run, open_data, read_config, resumption
 from vmexport.train.request import TrainingRequest
 from vmexport.train.start import starting_model, with_architecture
 from vmexport.train.state import SavedState, read_state
+from vmexport.video.transform import shorter_side
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def make_plan(request: TrainingRequest) -> Plan:
     else:
         model, more = starting_model(request, settings, training.classes)
         settings = with_architecture(settings, model)
+    shorter_side(settings.architecture, settings.preprocessing)  # validation would fail only after an epoch
     plan = Plan(
         request,
         name,

@@ -8,6 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from vmexport.config.metadata import PREFIX
+from vmexport.errors import BuildError, InputError
 from vmexport.files import atomic_write
 
 MARK = "run"
@@ -15,9 +16,10 @@ MARK = "run"
 
 
 def publish(model: Path, out: Path) -> tuple[Path | None, tuple[str, ...]]:
-    """Copy a model into the working directory, unless someone else's is there.
+    """Copy a model into the working directory, unless someone else's is there or it cannot be written to.
 
-    Only a `model.safetensors` that came out of a training run is replaced.
+    Only a `model.safetensors` that came out of a training run is replaced. A copy that fails costs nothing:
+    the model itself is in the run's folder.
 
     Args:
         model: the model of a run, with the metadata entry `MARK`.
@@ -25,10 +27,6 @@ def publish(model: Path, out: Path) -> tuple[Path | None, tuple[str, ...]]:
 
     Returns:
         The copy, or None; and a sentence that says why.
-
-    Raises:
-        InputError: the working directory is not writable.
-        BuildError: the disk is full.
     """
     target = Path(model.name)
     if out.resolve() == Path.cwd():
@@ -38,8 +36,11 @@ def publish(model: Path, out: Path) -> tuple[Path | None, tuple[str, ...]]:
             f"{target} of this folder was not written by a training run, so it was left alone; "
             f"name the new model: vmexport onnx {model}",
         )
-    with atomic_write(target) as temporary:
-        shutil.copyfile(model, temporary)
+    try:
+        with atomic_write(target) as temporary:
+            shutil.copyfile(model, temporary)
+    except (InputError, BuildError) as error:
+        return None, (f"no copy of {model} was put into this folder: {error.what}, {error.why}",)
     return target, ()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from vmexport.config.settings import check_settings
 from vmexport.errors import UsageError
 
 
@@ -92,14 +93,10 @@ class Recipe:
         """The reverse of `to_dict`.
 
         Raises:
-            UsageError: an unknown name or a value out of range.
+            UsageError: an unknown name, or a value out of range or of another type.
         """
-        try:
-            return cls(**dict(values))
-        except TypeError as error:
-            raise UsageError(
-                "unknown recipe setting", str(error), f"the settings are {', '.join(asdict(cls()))}"
-            ) from error
+        check_settings("recipe", cls(), values)
+        return cls(**dict(values))
 
 
 _WHOLE = {

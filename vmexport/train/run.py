@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from vmexport.config.threads import usable_cores
-from vmexport.errors import InputError, OutOfMemory, UsageError
+from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, UsageError
 from vmexport.files import atomic_write, explain_write_error
 from vmexport.train.clips import Normaliser, worker_died
 from vmexport.train.find import CONFIG
@@ -31,6 +31,9 @@ from vmexport.train.state import FOLDER, Learner, Progress, checkpoints, restore
 from vmexport.train.step import Stepper
 
 MOST_WORKERS = 8
+_ENDED = ("closed by peer", "reset by peer", "broken pipe", "connection refused")
+"""What the processes' network says when one of them has gone."""
+
 PRECISION_OF_DEVICE = {"cpu": "fp32", "cuda": "bf16"}
 
 
@@ -70,14 +73,16 @@ def train_model(
         try:
             return _train(plan, accelerator, stop, Watchers(progress, on_epoch), on_notes)
         except Interrupted:
+            stop.over = True
             raise
         except KeyboardInterrupt as error:
+            stop.over = True
             raise Interrupted(plan.out, _last_step(plan.out)) from error
         except (RuntimeError, MemoryError) as error:
             died = worker_died(error, _workers(request, accelerator))
             if died is not None and stop.asked:
                 raise Interrupted(plan.out, _last_step(plan.out)) from error
-            raise died or _memory(error, plan) or error from error
+            raise died or _memory(error, plan) or _left_alone(error, accelerator) or error from error
         finally:
             accelerator.free_memory()
 
@@ -250,6 +255,18 @@ def _memory(error: Exception, plan: Plan) -> OutOfMemory | None:
         "memory ran out while training",
         (str(error).splitlines() or [""])[0][:200],
         f"the same result with less memory: --accumulate {2 * recipe.accumulate}{more}",
+    )
+
+
+def _left_alone(error: Exception, accelerator: Accelerator) -> EnvironmentProblem | None:
+    """What to say when another process of the run ended; None for other errors."""
+    text = str(error).lower()
+    if accelerator.num_processes == 1 or not any(words in text for words in _ENDED):
+        return None
+    return EnvironmentProblem(
+        "another process of this run ended, so this one ends too",
+        "the connection to it was closed",
+        "see the other process's own error",
     )
 
 

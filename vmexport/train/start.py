@@ -15,10 +15,9 @@ from vmexport.train.card import RunSettings
 from vmexport.train.request import TrainingRequest
 
 FROM_CARD = ("frames", "size", "tubelet", "cls_position", "position", "directions")
-"""Settings in which an image model follows the card; its weights fix the others."""
+"""Settings in which an image model follows the card, a video model in its frames alone.
 
-FROM_REQUEST = (*FROM_CARD, "scale", "norm_eps")
-"""Settings in which a video model follows explicit changes; all others are its own."""
+Both follow explicit changes, or refuse them where the weights fix the setting."""
 
 
 def starting_model(
@@ -52,13 +51,11 @@ def _from_checkpoint(
     """Weights of a file; the head is new unless it was trained for the very same classes."""
     wanted = settings.architecture
     source = load_checkpoint(path, num_classes=wanted.num_classes)
-    overrides: dict[str, Any] = {"num_classes": wanted.num_classes}
-    if source.architecture.frames == 1:
-        overrides |= {name: getattr(wanted, name) for name in FROM_CARD}
-    else:
-        overrides["frames"] = wanted.frames
-        explicit = {name.partition(".")[2] for name in request.settings if name.startswith("architecture.")}
-        overrides |= {name: getattr(wanted, name) for name in FROM_REQUEST if name in explicit}
+    followed = FROM_CARD if source.architecture.frames == 1 else ("frames",)
+    explicit = (name.partition(".")[2] for name in request.settings if name.startswith("architecture."))
+    overrides: dict[str, Any] = {
+        name: getattr(wanted, name) for name in ("num_classes", *followed, *explicit)
+    }
     model = load_checkpoint(
         path,
         interpolate_time=request.interpolate_time,

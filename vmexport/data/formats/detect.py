@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vmexport.data.formats.catalogue import Catalogue
+from vmexport.data.formats.files import is_video
 from vmexport.data.formats.folders import EXPECTED, has_class_folders, read_folders
 from vmexport.data.formats.hmdb51 import LIST, find_hmdb51, read_hmdb51
 from vmexport.data.formats.index_file import read_index_file
@@ -58,7 +59,7 @@ def detect(path: Path) -> str:
         )
     if found:
         return found[0]
-    if find_lists(path):
+    if find_lists(path) or find_lists(path, strict=True):  # of damaged ones the reader says what is wrong
         return "kinetics"
     if has_class_folders(path):
         return "folder"
@@ -70,7 +71,17 @@ def detect(path: Path) -> str:
 
 
 def _detect_file(path: Path) -> str:
-    """The format that a file belongs to, by its name."""
+    """The format that a file belongs to, by its name.
+
+    Raises:
+        InputError: it is a video.
+    """
+    if is_video(path):
+        raise InputError(
+            f"{path} is a video, not a data set",
+            EXPECTED,
+            f"a data set is a folder or a list: ls {path.parent}",
+        )
     if path.suffix.lower() == ".json":
         parts = {"train.json", "validation.json", "val.json", "labels.json"}
         return "ssv2" if path.name.startswith(PREFIX) or path.name in parts else "index"

@@ -31,6 +31,10 @@ def read_folders(root: Path) -> Catalogue:
             parts[part] = folder
     if "train" not in parts and len(parts) < 2 and set(_class_folders(root)) != set(parts.values()):
         parts = {UNPARTED: root}  # a class may be called "test", but hardly the only one
+    if "train" in parts and "val" not in parts:  # an empty folder is a mistake, not a wish to divide
+        hollow = [entry for entry in sorted_listing(root) if entry.is_dir() and part_of(entry.name) == "val"]
+        if hollow:
+            parts["val"] = hollow[0]
     found = {part: _videos_of(folder) for part, folder in parts.items()}
     classes = sorted({name for by_class in found.values() for name in by_class})
     catalogue = Catalogue("folder", root, tuple(classes), {})

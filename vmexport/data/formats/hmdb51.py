@@ -59,9 +59,8 @@ def read_hmdb51(path: Path, videos: Path | None, fold: int) -> Catalogue:
     ]
     bases = (root, next(iter(lists.values())).parent, root.parent)
     parts = _located(lines, bases, videos)
-    return Catalogue(
-        "hmdb51", root, classes, parts, sources=[lists[name] for name in classes], notes=_unused(lines)
-    )
+    notes = [*_unused(lines), *_unlisted(everything, classes, fold)]
+    return Catalogue("hmdb51", root, classes, parts, sources=[lists[name] for name in classes], notes=notes)
 
 
 def _read_class_list(path: Path) -> list[tuple[str, str, str]]:
@@ -98,3 +97,10 @@ def _unused(lines: Sequence[tuple[str, int, str, str, str]]) -> list[str]:
     """A note on the videos that the split leaves out."""
     unused = sum(mark not in PART for *_, mark, _ in lines)
     return [f"{unused} videos belong to neither part of this split"] if unused else []
+
+
+def _unlisted(lists: Sequence[Path], classes: Sequence[str], fold: int) -> list[str]:
+    """A note on classes that have lists of other splits only."""
+    named = {match[1] for file in lists if (match := LIST.fullmatch(file.name))}
+    missing = sorted(named - set(classes))
+    return [f"without a list of split {fold}, and so left out: {', '.join(missing)}"] if missing else []

@@ -19,15 +19,19 @@ FOLDERS = ("", "annotations", "lists", "splits", "labels")
 """Where lists are, below the root of a data set."""
 
 
-def find_lists(root: Path) -> dict[str, Path]:
+def find_lists(root: Path, strict: bool = False) -> dict[str, Path]:
     """The lists of a folder, by part; empty where there is none.
+
+    Args:
+        root: the folder.
+        strict: `train.csv` and `val.csv` count whatever they hold, for their errors to be told.
 
     Raises:
         InputError: two lists claim to be the same part.
     """
     for name in FOLDERS:
         folder = root / name
-        found = _lists_of(folder) if folder.is_dir() else {}
+        found = _lists_of(folder, strict) if folder.is_dir() else {}
         if found:
             return found
     return {}
@@ -43,7 +47,7 @@ def read_lists(path: Path, videos: Path | None) -> Catalogue:
     Raises:
         InputError: no list, lines that cannot be read, labels that mix numbers and names, or no video found.
     """
-    lists = find_lists(path) if path.is_dir() else _lists_around(path)
+    lists = (find_lists(path) or find_lists(path, strict=True)) if path.is_dir() else _lists_around(path)
     if not lists:
         raise InputError(
             f"{path} holds no list of videos",
@@ -78,13 +82,23 @@ def read_lists(path: Path, videos: Path | None) -> Catalogue:
     )
 
 
-def _lists_of(folder: Path) -> dict[str, Path]:
-    """Lists in one folder; `train.csv` comes before `kinetics400_train_list.csv`."""
+def _lists_of(folder: Path, strict: bool = False) -> dict[str, Path]:
+    """Lists in one folder; `train.csv` comes before `kinetics400_train_list.csv`.
+
+    Beside a list, a `train.csv` or `val.csv` that is none counts too: a damaged one must not go unnoticed.
+    """
     found: dict[str, list[Path]] = defaultdict(list)
+    damaged: dict[str, list[Path]] = defaultdict(list)
     for path in sorted_listing(folder):
         part = _part_in(path) if path.suffix.lower() in ENDINGS and path.is_file() else None
-        if part is not None and is_list(path):
+        if part is None:
+            continue
+        if is_list(path):
             found[part].append(path)
+        elif path.suffix.lower() == ".csv" and part_of(path.stem) in ("train", "val"):
+            damaged[part].append(path)
+    if found or strict:
+        found |= {part: paths for part, paths in damaged.items() if part not in found}
     exact = {part: [p for p in paths if part_of(p.stem)] or paths for part, paths in found.items()}
     for part, paths in exact.items():
         if len(paths) > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from vmexport.data.formats.files import is_video
 from vmexport.data.formats.text import read_lines
 from vmexport.errors import InputError
 
@@ -43,7 +44,14 @@ def read_list(path: Path) -> list[Line]:
     if lines and _cells(lines[0][1], ",")[: len(ANNOTATION_COLUMNS)] == list(ANNOTATION_COLUMNS):
         return [_annotation(line, f"{path.name}:{number}") for number, line in lines[1:]]
     separator, headed = _separator(lines, path)
-    return [_line(line, separator, f"{path.name}:{number}") for number, line in lines[int(headed) :]]
+    found = [_line(line, separator, f"{path.name}:{number}") for number, line in lines[int(headed) :]]
+    if found and is_video(Path(found[-1].label)):
+        raise InputError(
+            f"{found[-1].where} ends in a video, not in a label: {found[-1].label!r}",
+            "expected the path first and the label last",
+            f"swap the columns of {path}",
+        )
+    return found
 
 
 def is_list(path: Path) -> bool:
@@ -69,7 +77,7 @@ def _separator(lines: list[tuple[int, str]], path: Path) -> tuple[str, bool]:
     raise InputError(
         f"{path.name}:{number} has no label: {line[:80]!r}",
         "expected a path and the number of a class, with a space, a comma or a tab between them",
-        f"correct the line in {path}",
+        f"correct the line in {path}, or go by class folders: --layout folder",
     )
 
 
