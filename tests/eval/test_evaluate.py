@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,6 +71,17 @@ def test_a_model_that_is_always_right(films_of_classes: Path) -> None:
     ]
     assert [(one.label, one.predicted) for one in report.results] == [(c, c) for c in (0, 0, 1, 1, 2, 2)]
     assert all(1 / 3 < one.probability <= 1 for one in report.results)
+
+
+def test_lists_of_another_split_with_videos_elsewhere(films_of_classes: Path, tmp_path: Path) -> None:
+    """HMDB51's three splits: which videos count is said by `fold`, where they lie by `videos`."""
+    for fold, marks in ((1, (2, 1)), (2, (2, 2))):
+        for name in CLASSES:
+            lines = "".join(f"{number}.mp4 {mark}\n" for number, mark in enumerate(marks))
+            (tmp_path / f"{name}_test_split{fold}.txt").write_text(lines)
+    where: Any = {"split": "test", "videos": films_of_classes / "val"}
+    assert run(tmp_path, **where).videos == len(CLASSES)
+    assert run(tmp_path, fold=2, **where).videos == VIDEOS
 
 
 def test_names_decide_where_the_model_counts_otherwise(films_of_classes: Path) -> None:

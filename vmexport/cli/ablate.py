@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmexport.cli import options, render
+from vmexport.cli.settings import Settings, parse_settings
 from vmexport.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ def ablate(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of every run.", show_default="the card's")] = None,
     views: Annotated[str, typer.Option(help="Views of the evaluation, clips x crops.")] = "1x1",
+    settings: Settings = None,
     layout: options.Layout = "auto",
+    videos: options.Videos = None,
+    fold: options.Fold = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
@@ -40,14 +44,20 @@ def ablate(
 
     Finished rows are kept: the same command goes on after an interruption.
     """
-    wanted = {"recipe.epochs": epochs, "recipe.seed": seed}
-    settings = {name: value for name, value in wanted.items() if value is not None}
+    changes = parse_settings(settings, {"recipe.epochs": epochs, "recipe.seed": seed})
     with render.counted_progress("loading PyTorch and the data set") as progress:
         from vmexport.eval.ablation import ablate as run
         from vmexport.train import TrainingRequest
 
         request = TrainingRequest(
-            data=data, config=config, init=init, settings=settings, layout=layout, device=device
+            data=data,
+            config=config,
+            init=init,
+            settings=changes,
+            layout=layout,
+            videos=videos,
+            fold=fold,
+            device=device,
         )
         try:
             report = run(table, request, out / f"table-{table}", views, progress)

@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from vmexport.data.check import Range
 
 Data = Annotated[Path, typer.Argument(metavar="PATH", help="Folder of a data set, or one of its lists.")]
-Layout = Annotated[str, typer.Option(help="auto, kinetics, ssv2, hmdb51, folder or index.")]
-Videos = Annotated[
-    Path | None,
-    typer.Option(help="Folder that the names in the lists start from.", show_default="searched"),
-]
-Fold = Annotated[int, typer.Option(help="Which of HMDB51's three splits.")]
 
 SHOWN_CLASSES = 20
 """Classes shown one by one; of more, only the smallest and the largest."""
@@ -34,9 +28,9 @@ app = typer.Typer(
 def check(
     path: Data,
     split: Annotated[str, typer.Option(help="train, val, test or all.")] = "all",
-    layout: Layout = "auto",
-    videos: Videos = None,
-    fold: Fold = 1,
+    layout: options.Layout = "auto",
+    videos: options.Videos = None,
+    fold: options.Fold = 1,
     quick: Annotated[
         bool, typer.Option("--quick", help="Decode only the first and the last frame of each video.")
     ] = False,
@@ -70,9 +64,9 @@ def index(
         Path, typer.Option("--output", "-o", help="A .json file, a .csv file, or a folder for lists.")
     ] = Path("index.json"),
     split: Annotated[str, typer.Option(help="train, val or test alone; all: every part.")] = "all",
-    layout: Layout = "auto",
-    videos: Videos = None,
-    fold: Fold = 1,
+    layout: options.Layout = "auto",
+    videos: options.Videos = None,
+    fold: options.Fold = 1,
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:

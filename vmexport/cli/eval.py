@@ -22,6 +22,8 @@ def eval_command(
     data: options.Data,
     split: Annotated[str, typer.Option(help="Part of the data: train, val, test or all.")] = "val",
     layout: options.Layout = "auto",
+    videos: options.Videos = None,
+    fold: options.Fold = 1,
     views: Annotated[str, typer.Option(help="Views averaged, clips x crops, such as 2x3.")] = "1x1",
     reorder: Annotated[
         str,
@@ -52,7 +54,17 @@ def eval_command(
     for path in (confusion, predictions):
         if path is not None:
             require_writable(path)
-    request = EvaluationRequest(split, layout, views, parse_reorderings(reorder), workers, skip_bad, device)
+    request = EvaluationRequest(
+        split=split,
+        layout=layout,
+        videos=videos,
+        fold=fold,
+        views=views,
+        reorder=parse_reorderings(reorder),
+        workers=workers,
+        skip_bad=skip_bad,
+        device=device,
+    )
     with render.counted_progress(f"evaluating {model}") as progress:
         report = evaluate(model, data, request, progress)
     if confusion is not None:

@@ -72,6 +72,11 @@ Data = Annotated[
 Layout = Annotated[
     str, typer.Option(help="Format of the data set: auto, folder, kinetics, ssv2, hmdb51 or index.")
 ]
+Videos = Annotated[
+    Path | None,
+    typer.Option(help="Folder that the names in the lists start from.", show_default="searched"),
+]
+Fold = Annotated[int, typer.Option(help="Which of HMDB51's three splits.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that decode videos; 0: this one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 Verbose = Annotated[

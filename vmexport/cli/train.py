@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vmexport.cli import options, render
-from vmexport.errors import ExitCode, UsageError
+from vmexport.cli.settings import Settings, parse_settings
+from vmexport.errors import ExitCode
 
 if TYPE_CHECKING:
     from vmexport.train import EpochRecord, TrainReport
@@ -65,20 +66,10 @@ def train(
     frames: options.Frames = None,
     size: options.Size = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random.", show_default=THE_CARDS)] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="Any other setting, such as recipe.drop_path=0.2; repeatable."
-        ),
-    ] = None,
-    layout: Annotated[
-        str, typer.Option(help="Data format: auto, kinetics, ssv2, hmdb51, folder or index.")
-    ] = "auto",
-    videos: Annotated[
-        Path | None,
-        typer.Option(help="Folder that the names in the lists start from.", show_default="searched"),
-    ] = None,
-    fold: Annotated[int, typer.Option(help="Which of HMDB51's three splits.")] = 1,
+    settings: Settings = None,
+    layout: options.Layout = "auto",
+    videos: options.Videos = None,
+    fold: options.Fold = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto (bf16 on GPUs), fp32 or bf16.")] = "auto",
     workers: Annotated[
@@ -98,23 +89,18 @@ def train(
     folder, and a copy of the model here, where vmexport onnx finds it. Ctrl-C finishes the step and saves.
     Several processes: torchrun --nproc-per-node 2 -m vmexport train ...
     """
-    changes = _parse(settings or [])
-    for name, value in {
-        "recipe.epochs": epochs,
-        "recipe.batch_size": batch_size,
-        "recipe.accumulate": accumulate,
-        "recipe.learning_rate": lr,
-        "recipe.seed": seed,
-        "architecture.frames": frames,
-        "architecture.size": size,
-    }.items():
-        if value is None:
-            continue
-        if name in changes:
-            raise UsageError(
-                f"{name} is given twice", f"{value} by its option, {changes[name]} by --set", "leave one out"
-            )
-        changes[name] = value
+    changes = parse_settings(
+        settings,
+        {
+            "recipe.epochs": epochs,
+            "recipe.batch_size": batch_size,
+            "recipe.accumulate": accumulate,
+            "recipe.learning_rate": lr,
+            "recipe.seed": seed,
+            "architecture.frames": frames,
+            "architecture.size": size,
+        },
+    )
     main = int(os.environ.get("RANK", "0")) == 0
     with render.counted_progress("loading PyTorch and the data set", show=main) as progress:
         from vmexport.train import TrainingRequest
@@ -153,30 +139,6 @@ def train(
         render.as_json(report)
     else:
         _show(report)
-
-
-def _parse(settings: list[str]) -> dict[str, Any]:
-    """`recipe.drop_path=0.2` to a name and a value; values are written as in TOML, plain words unquoted.
-
-    Raises:
-        UsageError: no name, or a value that cannot be read.
-    """
-    import sys
-
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    changes: dict[str, Any] = {}
-    for text in settings:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(f"cannot read --set {text}", "expected NAME=VALUE", "--set recipe.drop_path=0.2")
-        try:
-            changes[name.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            changes[name.strip()] = value.strip()
-    return changes
 
 
 def _epoch_line(main: bool) -> Any:

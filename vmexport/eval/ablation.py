@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from vmexport.config import ModelInfo
 from vmexport.config.flops import count, count_parameters
 from vmexport.errors import InputError, UsageError
@@ -169,7 +171,7 @@ def _row(variant: Variant, plan: Plan, folder: Path, views: str, say: Progress) 
     began = time.perf_counter()
     trained = train_model(request, progress=say)
     say("evaluating", 0, 0)
-    device = "cuda" if base.device == "cuda" else "cpu"
+    device = "cuda" if base.device != "cpu" and torch.cuda.is_available() else "cpu"
     report = evaluate(trained.model, plan.validation, EvaluationRequest(views=views, device=device))
     info: ModelInfo = load_checkpoint(trained.model).info
     row = AblationRow(
@@ -198,6 +200,8 @@ def _identity(request: TrainingRequest, views: str) -> dict[str, Any]:
     """What a finished row must have been made with."""
     return {
         "data": str(request.data),
+        "videos": str(request.videos),
+        "fold": request.fold,
         "config": str(request.config),
         "init": str(request.init),
         "init_position": request.init_position,

@@ -36,6 +36,8 @@ class EvaluationRequest:
     Attributes:
         split: "train", "val", "test" or "all".
         layout: format of the data set, or "auto".
+        videos: folder that the names in the lists start from; None searches.
+        fold: which of HMDB51's three splits.
         views: test views, clips x crops, such as "2x3" (paper section 5.1).
         reorder: names of `vmexport.eval.REORDERINGS`; the natural order is always among what is computed.
         workers: processes that decode; 0 decodes in this one.
@@ -45,6 +47,8 @@ class EvaluationRequest:
 
     split: str = "val"
     layout: str = "auto"
+    videos: str | Path | None = None
+    fold: int = 1
     views: str = "1x1"
     reorder: tuple[str, ...] = (NATURAL,)
     workers: int = 0
@@ -81,7 +85,9 @@ def evaluate(
             video is unreadable (unless skipped), or the model returns values that are not finite.
     """
     request = request or EvaluationRequest()
-    index = data if isinstance(data, VideoIndex) else open_index(data, request.split, request.layout)
+    index = data
+    if not isinstance(index, VideoIndex):
+        index = open_index(index, request.split, request.layout, videos=request.videos, fold=request.fold)
     if isinstance(model, Runner):
         return _evaluate(model, index, request, progress)
     with open_runner(model, device=request.device) as runner:

@@ -221,7 +221,8 @@ class Loop:
             raise BuildError(
                 f"the validation loss became {loss_sum} at step {self.progress.step}",
                 "the weights are not usable",
-                f"start again with a smaller rate: --lr {self.recipe.learning_rate / 3:.1g}",
+                f"start again in another folder with a smaller rate: "
+                f"--out DIR --lr {self.recipe.learning_rate / 3:.1g}",
             )
         return Tally(int(videos), int(correct), loss_sum, int(skipped))
 
