@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from vmexport.errors import BuildError, InputError
-from vmexport.files import atomic_write, require_writable
+from vmexport.files import atomic_write, remove_debris, require_writable
 
 
 def names(folder: Path) -> list[str]:
@@ -55,6 +57,19 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path: Path, stop: type[Base
         write_and_fail(target, stop())
     assert target.read_text() == "old"
     assert names(tmp_path) == ["a.onnx"]
+
+
+def test_the_debris_of_a_killed_writer_goes_and_nothing_else(tmp_path: Path) -> None:
+    killed = "with atomic_write(sys.argv[1]) as path: path.write_text('half'); os._exit(9)"
+    program = f"import os, sys\nfrom vmexport.files import atomic_write\n{killed}"
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "model.safetensors")], check=False)
+    kept = [tmp_path / ".git", tmp_path / ".cache.d", tmp_path / "a.b.12345678"]
+    for folder in kept:
+        folder.mkdir()
+    (tmp_path / ".notes.12345678").write_text("a file of the user's")
+    assert len(list(tmp_path.iterdir())) == 5
+    remove_debris(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / ".notes.12345678"])
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from vmexport.errors import BuildError, InputError
+
+DEBRIS = re.compile(r"\..+\.[a-z0-9_]{8}")
+"""Names of the private folders of `atomic_write`."""
 
 
 @contextlib.contextmanager
@@ -40,6 +44,13 @@ def atomic_write(target: Path | str) -> Iterator[Path]:
         for leftover in folder.glob("*"):
             leftover.unlink(missing_ok=True)
         folder.rmdir()
+
+
+def remove_debris(folder: Path) -> None:
+    """Remove what writers that were killed left behind in a folder where nobody writes at the moment."""
+    for path in folder.glob(".*"):
+        if DEBRIS.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def require_writable(target: Path | str) -> None:

@@ -17,7 +17,7 @@ from accelerate.utils import broadcast_object_list
 
 from vmexport.config.threads import usable_cores
 from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, UsageError
-from vmexport.files import atomic_write, explain_write_error
+from vmexport.files import atomic_write, explain_write_error, remove_debris
 from vmexport.train.clips import Normaliser, worker_died
 from vmexport.train.find import CONFIG
 from vmexport.train.interrupt import Interrupted, StopRequest, listening
@@ -174,7 +174,9 @@ def _restore(plan: Plan, learner: Learner) -> Progress:
 
 
 def _open_folder(plan: Plan) -> None:
-    """Make the run's folder, or clear a resumed one of checkpoints that lie ahead of the one resumed from.
+    """Make the run's folder, or clear a resumed one.
+
+    What goes: checkpoints that lie ahead of the one resumed from, and what a killed run left half-written.
 
     Raises:
         UsageError: it holds a run or a model already.
@@ -184,6 +186,8 @@ def _open_folder(plan: Plan) -> None:
         for path in checkpoints(plan.out):
             if path.name > plan.saved.path.name:
                 path.unlink()
+        for folder in (plan.out, plan.out / FOLDER):
+            remove_debris(folder)
         return
     # A run that failed before its first step left nothing but the first checkpoint: it may begin again.
     for path in (plan.out / CONFIG, plan.out / MODEL, *checkpoints(plan.out)[1:]):
