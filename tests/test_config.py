@@ -36,6 +36,9 @@ def test_order_names_and_numbers_agree() -> None:
         ({"cls_position": "last"}, "unknown cls_position"),
         ({"position": "rope"}, "unknown position"),
         ({"norm": "batch"}, "unknown norm"),
+        ({"scale": "x"}, "scale must be a finite number"),
+        ({"scale": float("nan")}, "scale must be a finite number"),
+        ({"norm_eps": float("inf")}, "norm_eps must be a finite number"),
         ({"directions": ()}, "scan order"),
         ({"directions": ("sideways",)}, "sideways"),
         ({"cls_position": "middle", "directions": ("forward", "spatial")}, "middle"),
@@ -67,7 +70,9 @@ def test_batch_profiles(text: str | int, values: tuple[int, ...], probes: tuple[
     assert values[2] + 1 not in profile
 
 
-@pytest.mark.parametrize("text", ["", "a", "1:2", "0", "4:2:8", "1:9:8", "-1", "1:2:3:4"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "1:2", "0", "4:2:8", "1:9:8", "-1", "1:2:3:4", "1:4:99999999999999"]
+)
 def test_a_bad_batch_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="batch"):
         BatchProfile.parse(text)

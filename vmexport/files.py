@@ -122,6 +122,12 @@ def explain_write_error(error: OSError, target: Path) -> InputError | BuildError
             "the disk is full; nothing was left behind",
             f"free some space (see: df -h {target.parent}) or choose another place with -o",
         )
+    if error.errno == errno.EFBIG:
+        return BuildError(
+            f"could not write {target}",
+            "the file is larger than this process or file system may write; nothing was left behind",
+            "lift the limit (see: ulimit -f) or choose another place with -o",
+        )
     if isinstance(error, FileExistsError | NotADirectoryError):
         file = next((path for path in (target, *target.parents) if path.is_file()), target)
         return InputError(
@@ -141,4 +147,6 @@ def explain_write_error(error: OSError, target: Path) -> InputError | BuildError
         return InputError(
             f"could not write {target}", f"no permission: {error.strerror}", "choose another place with -o"
         )
-    return BuildError(f"could not write {target}", f"{error.strerror or error}")
+    return BuildError(
+        f"could not write {target}", f"{error.strerror or error}", "choose another place with -o"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,15 @@ def test_a_payload_is_not_run(tmp_path: Path, zipped: bool) -> None:
     assert "--trust-pickle" in error.fix
     load_checkpoint(tmp_path / "evil.pth", trust_pickle=True)
     assert mark.exists()
+
+
+def test_a_bare_pickle_is_not_run(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    mark = tmp_path / "mark"
+    (tmp_path / "evil.pth").write_bytes(pickle.dumps({"model": Payload(mark)}))
+    error = refused(tmp_path / "evil.pth")
+    assert not mark.exists()
+    assert "nothing of it was run" in error.what
+    assert not recwarn
 
 
 def test_a_harmless_looking_class_is_refused_too(tmp_path: Path) -> None:
@@ -86,6 +96,11 @@ def test_a_folder(tmp_path: Path) -> None:
     assert "is a folder" in refused(tmp_path).what
 
 
+@pytest.mark.parametrize("name", ["a" * 300 + ".pth", "a\0b.pth"])
+def test_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    assert "cannot read" in refused(tmp_path / name).what
+
+
 def test_a_missing_file(tmp_path: Path) -> None:
     assert "there is no file" in refused(tmp_path / "no.pth").what
 
@@ -120,6 +135,8 @@ def spoil(state: State, how: str) -> None:
         state[key][0, 0] = float("inf")
     elif how == "integers":
         state[key] = state[key].long()
+    elif how == "no values":
+        state[key] = state[key].to("meta")
     elif how == "flat":
         state["layers.0.mixer.A_log"] = state["layers.0.mixer.A_log"].flatten()
     elif how == "empty":
@@ -144,6 +161,7 @@ def spoil(state: State, how: str) -> None:
         ("nan", ("layers.1.mixer.x_proj_b.weight", "1 NaN or infinite")),
         ("infinite", ("layers.1.mixer.x_proj_b.weight", "1 NaN or infinite")),
         ("integers", ("layers.1.mixer.x_proj_b.weight", "torch.int64")),
+        ("no values", ("layers.1.mixer.x_proj_b.weight", "has a shape but no values")),
         ("flat", ("layers.0.mixer.A_log", "expected 2 dimensions", "got (128,)")),
         ("empty", ("patch_embed.proj.weight", "none empty")),
         ("no blocks", ("missing key layers.0.mixer.in_proj.weight",)),

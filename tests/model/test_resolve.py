@@ -50,6 +50,10 @@ def test_a_file_without_suffix_is_preferred_to_a_name(
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="videomamba_tiny"):
         resolve_model("videomamba_tyni")
+    with pytest.raises(UsageError, match="no preset"):
+        resolve_model("a" * 5000)
+    with pytest.raises(UsageError, match="a Linear is no model"):
+        resolve_model(torch.nn.Linear(2, 2))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="there is no file"):
         resolve_model(tmp_path / "gone.pth")
     with pytest.raises(InputError, match="exported model"):

@@ -138,6 +138,31 @@ def test_directions_are_whole_numbers(front_end: str, direction: Any) -> None:
         refused(calls, front_end, case.inputs(), order, r"directions\[0\]: expected a whole number")
 
 
+def test_numpy_numbers_are_whole_numbers() -> None:
+    tensors = _tensors(SCAN.inputs())
+    order = {**SCAN.order, "directions": np.array(SCAN.order["directions"]), "class_token": np.int64(1)}
+    assert torch.equal(
+        directional_selective_scan(*tensors, **order), directional_selective_scan(*tensors, **SCAN.order)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"u": None}, "u: expected a torch.Tensor, got NoneType"),
+        ({"BC": np.zeros(3)}, "BC: expected a torch.Tensor, got ndarray"),
+        ({"z": [0.0]}, "z: expected a torch.Tensor, got list"),
+        ({"delta": torch.zeros(2, 2, 9, 5).to_sparse()}, "delta: expected a dense tensor, got torch.sparse"),
+        ({"class_token": None}, "class_token: expected a whole number, got None"),
+        ({"tokens_per_frame": 4.0}, "tokens_per_frame: expected a whole number, got 4.0"),
+    ],
+)
+def test_arguments_of_another_kind(change: dict[str, Any], words: str) -> None:
+    arguments = dict(zip(SCAN.inputs(), _tensors(SCAN.inputs()), strict=True))
+    with pytest.raises(ShapeError, match=words):
+        directional_selective_scan(**{**arguments, **SCAN.order, **change})
+
+
 @pytest.mark.parametrize("front_end", SCAN_CALLS)
 @pytest.mark.parametrize(
     ("sizes", "words"),

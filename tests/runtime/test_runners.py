@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, ShapeEr
 from vmexport.export import export_onnx
 from vmexport.model import save_checkpoint
 from vmexport.runtime import EngineRunner, Runner, open_runner
-from vmexport.runtime.session import SessionOptions
+from vmexport.runtime.session import SessionOptions, import_onnxruntime
 from vmexport.runtime.torch_runner import TorchRunner
 
 
@@ -124,6 +125,8 @@ def test_a_batch_beyond_the_profile_names_the_export_that_serves_it(folder: Path
         ("missing.onnx", None, "no such file"),
         ("empty.onnx", b"", "empty"),
         ("garbage.onnx", b"\x00\x01garbage" * 100, "cannot open"),
+        ("a" * 300 + ".onnx", None, "cannot read"),
+        ("a\0b.onnx", None, "cannot read"),
     ],
 )
 def test_unusable_files(name: str, content: bytes | None, words: str, tmp_path: Path) -> None:
@@ -137,6 +140,15 @@ def test_a_truncated_file(folder: Path, tmp_path: Path) -> None:
     content = (folder / "model.onnx").read_bytes()
     (tmp_path / "half.onnx").write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match="export it again"), open_runner(tmp_path / "half.onnx"):
+        pass
+
+
+def test_a_damaged_parity_record(folder: Path, tmp_path: Path) -> None:
+    model = onnx.load(str(folder / "model.onnx"))
+    record = next(entry for entry in model.metadata_props if entry.key == "vmexport.parity")
+    record.value = record.value[:-5]
+    onnx.save(model, str(tmp_path / "damaged.onnx"))
+    with pytest.raises(InputError, match="parity record"), open_runner(tmp_path / "damaged.onnx"):
         pass
 
 
@@ -173,6 +185,17 @@ def test_without_onnxruntime_it_says_what_to_install(folder: Path, monkeypatch: 
         open_runner(folder / "model.onnx"),
     ):
         pass
+
+
+def test_an_interrupt_while_onnxruntime_starts_is_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_spec(name: str, *_: object) -> None:
+        if name == "onnxruntime":  # as pybind11 reports what happened while a module was starting
+            raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [SimpleNamespace(find_spec=find_spec), *sys.meta_path])
+    with pytest.raises(KeyboardInterrupt):
+        import_onnxruntime()
 
 
 def test_a_required_library_that_is_not_built(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

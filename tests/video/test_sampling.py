@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -18,9 +20,9 @@ def test_views_are_read(text: str, expected: Views) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "3", "0x1", "1x0", "-1x2", "2x3x4", "axb", "1.5x2", "50x3", "9999x9999", "1x٣"]
+    "text", [(2, 3), "", "3", "0x1", "1x0", "-1x2", "2x3x4", "axb", "1.5x2", "50x3", "9999x9999", "1x٣"]
 )
-def test_bad_views_are_refused(text: str) -> None:
+def test_bad_views_are_refused(text: Any) -> None:
     with pytest.raises(UsageError) as caught:
         parse_views(text)
     assert caught.value.fix

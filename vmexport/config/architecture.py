@@ -147,6 +147,11 @@ def _check(a: Architecture) -> None:
         value = getattr(a, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise UsageError(f"{name} must be a whole number of at least 1", f"got {value!r}")
+    for name in ("norm_eps", "scale"):
+        value = getattr(a, name)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
+            raise UsageError(f"{name} must be a finite number", f"got {value!r}")
     if a.dt_rank < 0:
         raise UsageError("dt_rank must be 0 (automatic) or positive", f"got {a.dt_rank}")
     for name, allowed in (

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 from vmexport.errors import UsageError
 
+LARGEST_BATCH = 2**16
+"""No machine serves more clips at once: a larger number is a slip of the finger."""
+
 
 @dataclass(frozen=True)
 class BatchProfile:
     """Smallest, preferred and largest batch.
 
     Raises:
-        UsageError: the three are not 1 <= minimum <= optimum <= maximum.
+        UsageError: the three are not 1 <= minimum <= optimum <= maximum, or the last is too large.
     """
 
     minimum: int = 1
@@ -24,6 +27,12 @@ class BatchProfile:
             raise UsageError(
                 f"batch profile {self} is not ordered",
                 "expected 1 <= min <= opt <= max",
+                "for example --batch 1:4:8",
+            )
+        if self.maximum > LARGEST_BATCH:
+            raise UsageError(
+                f"batch profile {self} is too large",
+                f"expected at most {LARGEST_BATCH} clips, got {self.maximum}",
                 "for example --batch 1:4:8",
             )
 

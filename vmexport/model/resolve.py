@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from vmexport.config.metadata import ENGINE_SUFFIXES
-from vmexport.errors import InputError
+from vmexport.errors import InputError, UsageError
 from vmexport.model.cards import create_model
 from vmexport.model.checkpoints import load_checkpoint
 from vmexport.model.network import VideoMamba
@@ -30,7 +31,7 @@ def resolve_model(text: str | Path | None, **overrides: Any) -> tuple[VideoMamba
 
     Raises:
         InputError: the file is missing or not usable.
-        UsageError: no preset has this name, or a setting does not fit.
+        UsageError: no preset has this name, a setting does not fit, or `text` is of another type.
     """
     overrides = {name: value for name, value in overrides.items() if value is not None}
     settings = {name: value for name, value in overrides.items() if name not in LOADING}
@@ -40,6 +41,12 @@ def resolve_model(text: str | Path | None, **overrides: Any) -> tuple[VideoMamba
         model = create_model(DEFAULT_PRESET, **settings)
         told = f"no model was named and there is no {DEFAULT_FILE} here: took the preset {DEFAULT_PRESET}"
         return model, f"{told}; {'; '.join(model.notes)}."
+    if not isinstance(text, str | Path):
+        raise UsageError(
+            f"a {type(text).__name__} is no model",
+            "expected a VideoMamba, a file or a preset's name",
+            "create_model and load_checkpoint make a VideoMamba",
+        )
     path = Path(text)
     if path.suffix.lower() in (".onnx", *ENGINE_SUFFIXES):
         raise InputError(
@@ -47,7 +54,7 @@ def resolve_model(text: str | Path | None, **overrides: Any) -> tuple[VideoMamba
             "this needs weights: a .safetensors or .pth file, or a preset's name",
             f"give the file it was exported from, or a preset: {DEFAULT_PRESET}",
         )
-    is_name = path.suffix == "" and path.parent == Path() and not path.exists()
+    is_name = path.suffix == "" and path.parent == Path() and not os.path.exists(path)  # noqa: PTH110 - any text passes
     if is_name or path.suffix == ".toml":
         model = create_model(path if path.suffix == ".toml" else str(text), **settings)
         return model, f"took the preset {path.stem}; {'; '.join(model.notes)}."

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vmexport.ops import onnx_nodes
+from vmexport.ops.torch_checks import check_tensors, check_whole
 from vmexport.ops.torch_ops import causal_conv1d_op, selective_scan_op
 from vmexport.ops.validate import check_directions
 
@@ -44,7 +45,13 @@ def directional_selective_scan(
         ShapeError: a shape, dtype, order or attribute does not fit; names the tensor, expected and got.
         EnvironmentProblem: the native library must not be loaded (not trusted, or of another version).
     """
+    check_tensors(
+        "selective_scan",
+        {"u": u, "delta": delta, "A": A, "BC": BC},
+        {"D": D, "delta_bias": delta_bias, "z": z},
+    )
     orders = check_directions("selective_scan", directions)
+    check_whole("selective_scan", tokens_per_frame=tokens_per_frame, class_token=class_token)
     if torch.onnx.is_in_onnx_export():
         order = onnx_nodes.TokenOrder(orders, tokens_per_frame, class_token)
         return onnx_nodes.selective_scan_node(u, delta, A, BC, D, delta_bias, z, order=order, scale=scale)
@@ -77,7 +84,9 @@ def causal_conv1d(
         ShapeError: a shape, dtype, order or attribute does not fit; names the tensor, expected and got.
         EnvironmentProblem: the native library must not be loaded (not trusted, or of another version).
     """
+    check_tensors("causal_conv1d", {"x": x, "weight": weight}, {"bias": bias})
     orders = check_directions("causal_conv1d", directions)
+    check_whole("causal_conv1d", tokens_per_frame=tokens_per_frame, class_token=class_token)
     if torch.onnx.is_in_onnx_export():
         order = onnx_nodes.TokenOrder(orders, tokens_per_frame, class_token)
         return onnx_nodes.causal_conv1d_node(x, weight, bias, order=order)

@@ -15,7 +15,7 @@ from vmexport.ops.mamba_reference import mamba_scan_reference
 from vmexport.ops.reference import compute_dtype
 from vmexport.ops.reference_backward import ScanTensors
 from vmexport.ops.schema import ScanOrder
-from vmexport.ops.torch_checks import DTYPES
+from vmexport.ops.torch_checks import DTYPES, check_devices, check_tensors
 from vmexport.ops.torch_ops import selective_scan_op
 from vmexport.ops.validate import refuse
 
@@ -151,6 +151,10 @@ def _one_direction(tensors: ScanTensors, delta_softplus: bool) -> tuple[Tensor, 
 def _check(call: _Call) -> None:
     """Shapes and kinds in mamba-ssm's layout."""
     u, A = call.u, call.A
+    needed = {"u": u, "delta": call.delta, "A": A, "B": call.B, "C": call.C}
+    optional = {"D": call.D, "z": call.z, "delta_bias": call.delta_bias}
+    check_tensors(_OPERATOR, needed, optional)
+    check_devices(_OPERATOR, {**needed, **optional})
     if u.dim() != 3:
         refuse(_OPERATOR, "u", "3 axes (B, D, L)", tuple(u.shape))
     if u.dtype not in DTYPES:
@@ -166,6 +170,8 @@ def _check(call: _Call) -> None:
     for name, (tensor, shape) in expected.items():
         if tensor is not None and tuple(tensor.shape) != shape:
             refuse(_OPERATOR, name, f"shape {shape}", tuple(tensor.shape))
+        if tensor is not None and tensor.is_complex():
+            refuse(_OPERATOR, name, "a real dtype", tensor.dtype)
     for name, tensor in (("B", call.B), ("C", call.C)):
         _check_input_matrix(call, name, tensor)
 

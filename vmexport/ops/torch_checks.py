@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -56,6 +57,32 @@ def check_conv(
     parameters = {"weight": weight, "bias": bias}
     _check_dtypes("causal_conv1d", {"x": x}, parameters, x)
     check_devices("causal_conv1d", {"x": x, **parameters})
+
+
+def check_tensors(operator: str, required: Mapping[str, object], optional: Mapping[str, object]) -> None:
+    """Every argument is a dense tensor, or None where it may be left out.
+
+    Raises:
+        ShapeError: one is something else.
+    """
+    for name, value in {**required, **optional}.items():
+        if value is None and name in optional:
+            continue
+        if not isinstance(value, Tensor):
+            refuse(operator, name, "a torch.Tensor", type(value).__name__)
+        if value.layout is not torch.strided:
+            refuse(operator, name, "a dense tensor", value.layout)
+
+
+def check_whole(operator: str, **attributes: object) -> None:
+    """Every attribute is a whole number; while a model is traced it may be a symbol for one.
+
+    Raises:
+        ShapeError: one is something else.
+    """
+    for name, value in attributes.items():
+        if not isinstance(value, Integral | torch.SymInt):
+            refuse(operator, name, "a whole number", repr(value))
 
 
 def check_devices(operator: str, named: Mapping[str, Tensor | None]) -> None:

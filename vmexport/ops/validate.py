@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NoReturn
 
 from vmexport.errors import ShapeError
@@ -47,7 +48,7 @@ def check_directions(operator: str, directions: Sequence[Any]) -> tuple[int, ...
         ShapeError: something in them is not a whole number.
     """
     for position, order in enumerate(directions):
-        if isinstance(order, bool) or not isinstance(order, int):
+        if isinstance(order, bool) or not isinstance(order, Integral):
             refuse(operator, f"directions[{position}]", f"a whole number, {_ORDERS}", repr(order))
     return tuple(int(order) for order in directions)
 

@@ -108,15 +108,16 @@ def check_readable(path: Path, command: str = WRITE_ONNX) -> None:
         InputError: with the reason.
     """
     what = f"cannot read {path}"
-    if not path.exists():
-        raise InputError(what, "no such file", f"{command}   writes one")
-    if path.is_dir():
-        raise InputError(what, "it is a folder", "name the file inside it")
     try:
+        if path.is_dir():
+            raise InputError(what, "it is a folder", "name the file inside it")
         with path.open("rb") as stream:
             empty = not stream.read(1)
-    except OSError as error:
-        raise InputError(what, error.strerror or str(error), f"chmod +r {path}") from error
+    except FileNotFoundError as error:
+        raise InputError(what, "no such file", f"{command}   writes one") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError(what, why, f"chmod +r {path}") from error
     if empty:
         raise InputError(what, "the file is empty", f"write it again: {command}")
 
@@ -131,8 +132,16 @@ def refuse_failed(info: ModelInfo, source: str, fix: str = "") -> None:
 
     Raises:
         ParityError: the parity record says `failed`.
+        InputError: the record cannot be read, so that nobody knows what it says.
     """
-    record = json.loads(info.extra.get(PARITY_ENTRY, "{}"))
+    try:
+        record = json.loads(info.extra.get(PARITY_ENTRY, "{}"))
+    except ValueError as error:
+        raise InputError(
+            f"the metadata of {source} is damaged",
+            f"its parity record: {error}",
+            "export it again: vmexport onnx MODEL -o model.onnx",
+        ) from error
     if isinstance(record, dict) and record.get("status") == PARITY_FAILED:
         raise ParityError(
             f"{source} is marked: its export failed the parity check",

@@ -111,6 +111,8 @@ def import_onnxruntime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while its native part was starting
+            raise error.__cause__ from error
         raise EnvironmentProblem(
             "ONNX Runtime is not installed", str(error), "pip install 'vmexport[cpu]'"
         ) from error

@@ -47,7 +47,7 @@ def parse_views(text: str | Views) -> Views:
     if isinstance(text, Views):
         views = text
     else:
-        match = re.fullmatch(r"\s*([0-9]{1,4})\s*[xX×]\s*([0-9]{1,4})\s*", text)
+        match = re.fullmatch(r"\s*([0-9]{1,4})\s*[xX×]\s*([0-9]{1,4})\s*", str(text))
         views = Views(int(match[1]), int(match[2])) if match else Views(0, 0)
     if views.clips < 1 or views.crops < 1:
         raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,9 +66,9 @@ def read_checkpoint(path: Path, trust_pickle: bool = False) -> RawCheckpoint:
 
 def _first_bytes(path: Path) -> bytes:
     """The first 16 bytes, with errors in the user's words."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder", "expected a checkpoint file", f"name the file: ls {path}")
     try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder", "expected a checkpoint file", f"name the file: ls {path}")
         with path.open("rb") as file:
             return file.read(16)
     except FileNotFoundError as error:
@@ -76,8 +77,9 @@ def _first_bytes(path: Path) -> bytes:
             "",
             "check the path; vmexport models lists the presets that need no file",
         ) from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}", str(error.strerror or error), f"see: ls -l {path}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot read {path}", why, f"see: ls -l {path}") from error
 
 
 def _read_safetensors(path: Path) -> RawCheckpoint:
@@ -93,7 +95,8 @@ def _read_safetensors(path: Path) -> RawCheckpoint:
 def _read_torch(path: Path, trust_pickle: bool) -> RawCheckpoint:
     """The weights of a PyTorch file; only tensors, plain containers and `argparse.Namespace` pass."""
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other pickles, which are refused right below
             content = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
     except Exception as error:  # a damaged or hostile file can make the unpickler raise anything
         raise _refused(path, error) from error
@@ -111,6 +114,12 @@ def _refused(path: Path, error: Exception) -> InputError:
     text = str(error)
     if "weights_only" not in text and "Weights only" not in text:
         return _damaged(path, error)
+    if "Unsupported operand" in text:
+        return InputError(
+            f"{path} is damaged or incomplete, or another program's pickle; nothing of it was run",
+            "it is not what torch.save writes, and loading another pickle could run any code of its author",
+            "ask for a safetensors file, or save the model's state_dict() with torch.save",
+        )
     found = re.search(r"(?:GLOBAL|class|function) ([\w.]+\.\w+)", text)
     if found is None:
         return _damaged(path, error)

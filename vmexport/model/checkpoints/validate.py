@@ -39,7 +39,7 @@ def check_tensor(key: str, tensor: Tensor, shape: tuple[int, ...], source: str) 
     """A tensor of the expected shape with finite values, as contiguous float32.
 
     Raises:
-        InputError: another shape, a dtype without a fraction, NaN or infinite values.
+        InputError: another shape, a dtype without a fraction, no values at all, NaN or infinite values.
     """
     if tuple(tensor.shape) != tuple(shape):
         raise InputError(
@@ -52,6 +52,12 @@ def check_tensor(key: str, tensor: Tensor, shape: tuple[int, ...], source: str) 
             f"{source}: {key} has the wrong dtype",
             f"expected dense floating-point numbers, got {tensor.dtype} ({tensor.layout})",
             "save the weights as float32, float16 or bfloat16",
+        )
+    if tensor.is_meta:
+        raise InputError(
+            f"{source}: {key} has a shape but no values",
+            "it was saved from the device meta, on which models are laid out but not filled",
+            "load the weights before saving the model",
         )
     values = tensor.detach().to(torch.float32).contiguous()
     if not torch.isfinite(values).all():
