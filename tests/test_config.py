@@ -36,7 +36,7 @@ def test_order_names_and_numbers_agree() -> None:
         ({"cls_position": "last"}, "unknown cls_position"),
         ({"position": "rope"}, "unknown position"),
         ({"norm": "batch"}, "unknown norm"),
-        ({"scale": "x"}, "scale must be a finite number"),
+        ({"scale": "x"}, "scale must be a number"),
         ({"scale": float("nan")}, "scale must be a finite number"),
         ({"norm_eps": float("inf")}, "norm_eps must be a finite number"),
         ({"directions": ()}, "scan order"),
