@@ -71,6 +71,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         (errno.EDQUOT, BuildError, "disk is full"),
         (errno.EACCES, InputError, "no permission"),
         (errno.EROFS, InputError, "no permission"),
+        (errno.EISDIR, InputError, "it is a folder"),
         (errno.EFBIG, BuildError, "ulimit -f"),
         (errno.EIO, BuildError, "Input/output error"),
     ],

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from vmexport.errors import BuildError, InputError
 
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where no space is left, or none for this user."""
+
 
 @contextlib.contextmanager
 def atomic_write(target: Path | str) -> Iterator[Path]:
@@ -88,7 +91,7 @@ def _usual_mode(target: Path, folder: Path) -> int:
 
 def explain_write_error(error: OSError, target: Path) -> InputError | BuildError:
     """Turn an operating system error on writing `target` into one of ours."""
-    if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT:
+    if error.errno in FULL_DISK:
         return BuildError(
             f"could not write {target}",
             "the disk is full; nothing was left behind",
@@ -106,6 +109,8 @@ def explain_write_error(error: OSError, target: Path) -> InputError | BuildError
             f"the folder {target.parent} does not exist",
             f"mkdir -p {target.parent}",
         )
+    if isinstance(error, IsADirectoryError):
+        return InputError(f"could not write {target}", "it is a folder", "name a file with -o")
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         return InputError(
             f"could not write {target}", f"no permission: {error.strerror}", "choose another place with -o"
