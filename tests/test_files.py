@@ -110,6 +110,7 @@ def test_a_place_is_refused_before_the_work(tmp_path: Path) -> None:
         (errno.EDQUOT, BuildError, "disk is full"),
         (errno.EACCES, InputError, "no permission"),
         (errno.EROFS, InputError, "no permission"),
+        (errno.EISDIR, InputError, "a folder lies in its place"),
         (errno.EFBIG, BuildError, "ulimit -f"),
         (errno.EIO, BuildError, "Input/output error"),
     ],

@@ -15,6 +15,9 @@ from vmexport.errors import BuildError, InputError
 DEBRIS = re.compile(r"\..+\.[a-z0-9_]{8}")
 """Names of the private folders of `atomic_write`."""
 
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where no space is left, or none for this user."""
+
 
 @contextlib.contextmanager
 def atomic_write(target: Path | str) -> Iterator[Path]:
@@ -116,7 +119,7 @@ def _usual_mode(target: Path, folder: Path) -> int:
 
 def explain_write_error(error: OSError, target: Path) -> InputError | BuildError:
     """Turn an operating system error on writing `target` into one of ours."""
-    if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT:
+    if error.errno in FULL_DISK:
         return BuildError(
             f"could not write {target}",
             "the disk is full; nothing was left behind",

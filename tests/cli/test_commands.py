@@ -133,6 +133,7 @@ def test_words_chain_by_default_names(fixtures_dir: Path) -> None:
         (["bench", "missing.onnx"], 4, "no such file"),
         (["bench", *TINY, "--runs", "0"], 2, "--runs"),
         (["convert", "missing.pth"], 4, "there is no file"),
+        (["convert", "missing.pth", "-o", "model.onnx"], 2, "-o model.safetensors"),
     ],
 )
 def test_bad_words_and_files(words: list[str], code: int, text: str, tmp_path: Path) -> None:
@@ -178,7 +179,8 @@ def test_memory_that_cannot_suffice_is_exit_7(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_during_an_export_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_export_leaves_nothing(number: int, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "vmexport", "onnx", *TINY],
         cwd=tmp_path,
@@ -192,7 +194,7 @@ def test_ctrl_c_during_an_export_leaves_nothing(tmp_path: Path) -> None:
         if "attaching" in line or "verifying" in line:
             break
     time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted" in errors

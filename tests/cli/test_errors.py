@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import Annotated
 
@@ -56,6 +57,7 @@ def test_each_error_has_its_exit_code(code: int) -> None:
     ("error", "code"),
     [
         (KeyboardInterrupt(), 130),
+        (OSError(errno.ENOSPC, "No space left on device"), 5),
         (MemoryError(), 7),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"), 7),
         (RuntimeError("Non-zero status code returned: std::bad_alloc"), 7),

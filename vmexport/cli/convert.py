@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from vmexport.cli import options, render
+from vmexport.errors import UsageError
 
 
 def convert(
@@ -44,6 +45,9 @@ def convert(
 ) -> None:
     """Convert a checkpoint to model.safetensors, with all that is needed to use it in its metadata."""
     names = None if labels is None else options.read_labels(labels)
+    if output.suffix.lower() != ".safetensors":
+        fix = f"-o {output.with_suffix('.safetensors')}"
+        raise UsageError(f"cannot write {output}", "what convert writes ends in .safetensors", fix)
     with render.progress(f"reading {checkpoint}"):
         from vmexport.model import load_checkpoint, save_checkpoint
 

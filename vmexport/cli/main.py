@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +30,7 @@ from vmexport.cli import (
     trt,
 )
 from vmexport.errors import ExitCode, OutOfMemory, VmexportError
+from vmexport.files import FULL_DISK, explain_write_error
 
 EXPORTER_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
 """Libraries that log their inner steps as warnings; heard only with -v."""
@@ -63,7 +66,7 @@ def _belongs_to_typer(error: Exception) -> bool:
 
 
 def _translate(error: Exception) -> Exception:
-    """Name memory exhaustion and missing packages as what they are, whichever library raised them."""
+    """Name a full disk, memory and missing packages as what they are, whichever library raised them."""
     if isinstance(error, VmexportError):
         return error
     text = str(error).lower()
@@ -73,6 +76,8 @@ def _translate(error: Exception) -> Exception:
             str(error).strip().splitlines()[0] if str(error).strip() else "",
             "use a smaller --batch, --frames or --size, or a machine with more memory",
         )
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
+        return explain_write_error(error, Path(error.filename or "the output"))
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("vmexport"):
         return render.missing_package(error.name)
     return error
@@ -139,4 +144,6 @@ app.add_typer(plugin.app, name="plugin")
 
 def run() -> None:
     """Entry point of the `vmexport` program."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
     app()

@@ -56,7 +56,7 @@ def trace(
             )
         assert program is not None  # None only where a file name was given
         return program.model_proto
-    except VmexportError:
+    except (VmexportError, ModuleNotFoundError):
         raise
     except Exception as error:  # the exporter's own errors share no class
         raise BuildError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vmexport.errors import BuildError
+from vmexport.files import FULL_DISK
 from vmexport.ops import abi, cache
 from vmexport.ops.build_report import BUILT, BuildReport, Target, built, read_targets
 from vmexport.ops.build_request import Request, understand
@@ -201,6 +201,6 @@ def _disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL_DISK:
             raise disk_full(cache.cache_root().parent) from error
         raise

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -22,6 +21,7 @@ from typing import Any
 
 from vmexport import __version__
 from vmexport.errors import EnvironmentProblem
+from vmexport.files import FULL_DISK
 from vmexport.ops.build_report import Target, built, parse_targets
 from vmexport.ops.trust import distrust
 
@@ -105,7 +105,7 @@ def prepare_root() -> Path:
         probe.mkdir()
         probe.rmdir()
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL_DISK:
             raise  # the caller knows what to say of a full disk
         raise _unusable(root, error) from error
     problem = untrusted_root()
