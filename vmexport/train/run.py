@@ -16,9 +16,10 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from vmexport.config.threads import usable_cores
-from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, UsageError
+from vmexport.errors import InputError, UsageError
 from vmexport.files import atomic_write, explain_write_error, remove_debris
 from vmexport.train.clips import Normaliser, worker_died
+from vmexport.train.failures import explain
 from vmexport.train.find import CONFIG
 from vmexport.train.interrupt import Interrupted, StopRequest, listening
 from vmexport.train.loop import MODEL, Loop, Watchers
@@ -31,9 +32,6 @@ from vmexport.train.state import FOLDER, Learner, Progress, checkpoints, restore
 from vmexport.train.step import Stepper
 
 MOST_WORKERS = 8
-_ENDED = ("closed by peer", "reset by peer", "broken pipe", "connection refused")
-"""What the processes' network says when one of them has gone."""
-
 PRECISION_OF_DEVICE = {"cpu": "fp32", "cuda": "bf16"}
 
 
@@ -82,7 +80,7 @@ def train_model(
             died = worker_died(error, _workers(request, accelerator))
             if died is not None and stop.asked:
                 raise Interrupted(plan.out, _last_step(plan.out)) from error
-            raise died or _memory(error, plan) or _left_alone(error, accelerator) or error from error
+            raise died or explain(error, plan.settings.recipe, accelerator.num_processes) from error
         finally:
             accelerator.free_memory()
 
@@ -246,32 +244,6 @@ def _last_step(out: Path) -> int | None:
     """Step of the newest checkpoint, by its name."""
     found = checkpoints(out)
     return int(found[-1].stem.split("-")[1]) if found else None
-
-
-def _memory(error: Exception, plan: Plan) -> OutOfMemory | None:
-    """What to do when memory runs out; None for other errors."""
-    text = str(error).lower()
-    if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in text:
-        return None
-    recipe = plan.settings.recipe
-    more = "" if recipe.checkpoint_activations else " --set recipe.checkpoint_activations=true"
-    return OutOfMemory(
-        "memory ran out while training",
-        (str(error).splitlines() or [""])[0][:200],
-        f"the same result with less memory: --accumulate {2 * recipe.accumulate}{more}",
-    )
-
-
-def _left_alone(error: Exception, accelerator: Accelerator) -> EnvironmentProblem | None:
-    """What to say when another process of the run ended; None for other errors."""
-    text = str(error).lower()
-    if accelerator.num_processes == 1 or not any(words in text for words in _ENDED):
-        return None
-    return EnvironmentProblem(
-        "another process of this run ended, so this one ends too",
-        "the connection to it was closed",
-        "see the other process's own error",
-    )
 
 
 def _report(plan: Plan, loop: Loop, resumed_at: int, seconds: float) -> TrainReport:
