@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmexport.cli import options, render
-from vmexport.cli.settings import Settings, parse_settings
+from vmexport.cli.card_settings import Settings, parse_settings
 from vmexport.errors import ExitCode
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vmexport.cli import options, render
-from vmexport.cli.settings import Settings, parse_settings
+from vmexport.cli.card_settings import Settings, parse_settings
 from vmexport.errors import ExitCode
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vmexport.cli.settings import parse_settings
+from vmexport.cli.card_settings import parse_settings
 from vmexport.errors import UsageError
 
 
