@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from program import environment, vmexport
+from program import TINY, environment, vmexport
 
 HEAVY = ("torch", "onnx", "onnxruntime", "onnxscript", "av", "safetensors")
 
@@ -58,3 +58,25 @@ def test_help_is_quick(tmp_path: Path) -> None:
         vmexport("--help", folder=tmp_path)
         times.append(time.perf_counter() - started)
     assert min(times) < 1.0
+
+
+def test_a_board_without_torch_builds_and_measures(tmp_path: Path) -> None:
+    """From an exported file: facts, an engine, a comparison, times."""
+    pytest.importorskip("tensorrt_rtx")
+    made = vmexport("onnx", *TINY, "-o", "model.onnx", "--no-check", folder=tmp_path)
+    assert made.returncode == 0, made.stderr
+
+    def lean(*words: str) -> str:
+        done = vmexport(*words, folder=tmp_path, blocked=("torch", "onnxscript", "safetensors"))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert json.loads(lean("info", "model.onnx", "--json"))["tokens"] > 0
+    engine = json.loads(
+        lean("trt", "--runtime", "rtx", "--no-check", "--compute-capability", "8.9", "--json")
+    )
+    assert engine["proven"] == "nothing"
+    assert json.loads(lean("check", "model.onnx", "model.onnx", "--json"))["passed"]
+    rows = json.loads(lean("bench", "model.onnx", "--runs", "3", "--json"))["results"]
+    status = {row["backend"]: row["status"] for row in rows}
+    assert status["ort-body"] == "measured"

@@ -39,6 +39,7 @@ def run(prepared: Prepared, folder: Path, batch: int) -> Any:
 
 
 def expected(prepared: Prepared, batch: int) -> Any:
+    assert prepared.reference is not None
     with TorchRunner(prepared.reference) as runner:
         return runner(noise(prepared.info.architecture, batch))
 
@@ -167,3 +168,11 @@ def test_unknown_words_and_damaged_weights() -> None:
         next(model.parameters()).fill_(float("inf"))
     with pytest.raises(InputError, match="NaN or infinity"):
         prepare(model)
+
+
+def test_a_file_that_fits_needs_no_network(exported: Path) -> None:
+    """What a board without torch asks for: the same graph, and nothing to compare it with."""
+    whole, lean = prepare(exported), prepare(exported, reference=False)
+    assert lean.reference is None
+    assert lean.model == whole.model
+    assert prepare(exported, precision="fp16", reference=False).reference is not None  # traced again

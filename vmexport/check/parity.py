@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmexport.check.bisect import first_difference, require_blocks
 from vmexport.runtime import open_runner
 from vmexport.runtime.agreement import Tolerance
 from vmexport.runtime.parity import ParityReport, compare_runners, random_clips
@@ -54,6 +53,8 @@ def check_parity(
     say("opening both models")
     with _open(a, library, threads) as ours, _open(b, library, threads) as theirs:
         if bisect:
+            from vmexport.check.bisect import first_difference, require_blocks  # needs torch
+
             require_blocks(ours, theirs)
         report = compare_runners(
             ours,

@@ -161,8 +161,6 @@ def _precision(**chosen: bool) -> str | None:
 
 def _source(model: str | None, shaping: dict[str, Any], labels: Any) -> Path | VideoMamba:
     """The ONNX file or the network to build from; says which was taken."""
-    from vmexport.model import resolve_model
-
     if model is None and not shaping and labels is None and DEFAULT_ONNX.is_file():
         render.note(f"no model was named: took {DEFAULT_ONNX} of this folder.")
         return DEFAULT_ONNX
@@ -174,6 +172,8 @@ def _source(model: str | None, shaping: dict[str, Any], labels: Any) -> Path | V
                 "give the checkpoint in place of the .onnx file, or export again: vmexport onnx MODEL",
             )
         return Path(model)
+    from vmexport.model import resolve_model
+
     network, sentence = resolve_model(model, **shaping)
     render.note(sentence)
     if labels is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 
@@ -13,15 +14,13 @@ from vmexport.errors import InputError, UsageError
 from vmexport.export.attach import ONE_LEVEL, TWO_LEVEL, attach_functions
 from vmexport.export.graph import operator_nodes
 from vmexport.export.metadata import load_onnx, read_metadata, write_info
-from vmexport.export.request import DEFAULT_OPSET, network_and_name, refuse_damaged
-from vmexport.export.tidy import tidy
-from vmexport.export.trace import trace
 from vmexport.export.verify import verify_graph
-from vmexport.export.weights import rebuild_frozen
-from vmexport.model import VideoMamba, freeze
-from vmexport.model.freeze import FrozenVideoMamba, retyped
 from vmexport.ops.schema import DOMAIN, OPSET_VERSION, SELECTIVE_SCAN
 from vmexport.runtime.onnx_runner import refuse_failed
+
+if TYPE_CHECKING:
+    from vmexport.model import VideoMamba
+    from vmexport.model.freeze import FrozenVideoMamba
 
 PLUGIN = "plugin"
 FORMS = (PLUGIN, ONE_LEVEL, TWO_LEVEL)
@@ -37,13 +36,14 @@ class Prepared:
     Attributes:
         model: the graph; precision is a property of its types, metadata as in an exported file.
         info: what the graph says of itself, with the profile and the precision asked for.
-        reference: the float32 network, for `vmexport.runtime.torch_runner.TorchRunner`.
+        reference: the float32 network, for `vmexport.runtime.torch_runner.TorchRunner`; None where a file's
+            was not asked for.
         source: name of the model in messages.
     """
 
     model: onnx.ModelProto
     info: ModelInfo
-    reference: VideoMamba | FrozenVideoMamba
+    reference: VideoMamba | FrozenVideoMamba | None
     source: str
 
 
@@ -53,18 +53,21 @@ def prepare(
     precision: str | None = None,
     profile: BatchProfile | None = None,
     form: str = PLUGIN,
+    reference: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Prepared:
     """Bring a network or an exported file into the form, precision and batch profile that an engine needs.
 
     An exported file whose precision and profile already fit keeps its graph, and only the function bodies
-    change; otherwise the network is rebuilt from its weights and traced again.
+    change, and needs no torch without a reference; otherwise the network is rebuilt from its weights and
+    traced again.
 
     Args:
         source: a `VideoMamba`, an `.onnx` file of ours, a checkpoint or a preset's name.
         precision: one of `PRECISIONS`; None keeps the file's (float32 for a network).
         profile: batches to serve; None keeps the file's (1 for a network).
         form: one of `FORMS`.
+        reference: rebuild the network of an exported file, to compare with.
         progress: told a few words at the start of each step.
 
     Raises:
@@ -79,37 +82,36 @@ def prepare(
     if precision not in (None, *PRECISIONS):
         raise UsageError(f"unknown precision {precision!r}", f"expected one of {', '.join(PRECISIONS)}")
     say = progress or (lambda _: None)
-    if isinstance(source, VideoMamba) or Path(source).suffix.lower() != ".onnx":
-        network, name = network_and_name(source)
-        refuse_damaged(network, name)
+    if not isinstance(source, str | Path) or Path(source).suffix.lower() != ".onnx":
+        from vmexport.export.networks import traced, usable_network
+
+        network, name = usable_network(source)
         wanted = replace(network.info, precision=precision or "fp32", profile=profile or BatchProfile())
         say("tracing the network")
-        graph = _traced(freeze(network, wanted.precision), wanted)
-        return _finish(graph, wanted, network, name, form)
+        return _finish(traced(network, wanted), wanted, network, name, form)
     path = Path(source)
     say(f"reading {path}")
     graph = load_onnx(path)
     info = _checked(graph, str(path))
     wanted = replace(info, precision=precision or info.precision, profile=profile or info.profile)
     _refuse_widening(info, wanted, str(path))
-    reference = rebuild_frozen(graph, info, str(path))
-    if wanted.precision != info.precision or not _serves(info.profile, wanted.profile):
+    fits = wanted.precision == info.precision and _serves(info.profile, wanted.profile)
+    if fits and not reference:
+        return _finish(graph, wanted, None, str(path), form)
+    from vmexport.export.networks import traced
+    from vmexport.export.weights import rebuild_frozen
+
+    frozen = rebuild_frozen(graph, info, str(path))
+    if not fits:
         say("tracing the network again")
-        graph = _traced(retyped(reference, wanted.precision), wanted)
-    return _finish(graph, wanted, reference, str(path), form)
-
-
-def _traced(frozen: FrozenVideoMamba, info: ModelInfo) -> onnx.ModelProto:
-    """The graph of a frozen network."""
-    graph = trace(frozen, info.architecture, info.profile, DEFAULT_OPSET)
-    tidy(graph)
-    return graph
+        graph = traced(frozen, wanted)
+    return _finish(graph, wanted, frozen, str(path), form)
 
 
 def _finish(
     graph: onnx.ModelProto,
     info: ModelInfo,
-    reference: VideoMamba | FrozenVideoMamba,
+    reference: VideoMamba | FrozenVideoMamba | None,
     source: str,
     form: str,
 ) -> Prepared:

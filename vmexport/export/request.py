@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 
 from vmexport.config import BatchProfile
 from vmexport.errors import EnvironmentProblem, InputError, UsageError
+from vmexport.export.place import check_place
 from vmexport.model import VideoMamba, resolve_model
 from vmexport.ops.libraries import ORT_LIBRARY
 from vmexport.ops.loading import BUILD_FIX, library_path
@@ -101,28 +101,6 @@ def _check_target(path: Path) -> None:
             f"cannot write {path}", "an ONNX file ends in .onnx", f"-o {path.with_suffix('.onnx')}"
         )
     check_place(path, "model.onnx")
-
-
-def check_place(path: Path, example: str) -> None:
-    """Refuse a place where no file can be written.
-
-    Args:
-        path: the file.
-        example: a name such as it might have, for the fix.
-
-    Raises:
-        InputError: a folder of that name, no such folder around it, or no permission.
-    """
-    if path.is_dir():
-        raise InputError(f"cannot write {path}", "it is a folder", f"name a file: -o {example}")
-    if not path.parent.is_dir():
-        raise InputError(
-            f"cannot write {path}", f"the folder {path.parent} does not exist", f"mkdir -p {path.parent}"
-        )
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(
-            f"cannot write {path}", "no permission to write there", "choose another place with -o"
-        )
 
 
 def refuse_damaged(model: VideoMamba, source: str) -> None:

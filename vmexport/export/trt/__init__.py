@@ -1,4 +1,4 @@
-"""Engines of TensorRT and TensorRT-RTX, built from our operators' nodes. Importing it imports torch."""
+"""Engines of TensorRT and TensorRT-RTX, built from our operators; out of an `.onnx` file without torch."""
 
 from vmexport.export.trt.engine import build_engine
 from vmexport.export.trt.report import EngineReport

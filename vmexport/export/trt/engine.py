@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import vmexport
 from vmexport.config import ModelInfo
@@ -25,12 +25,14 @@ from vmexport.export.trt.settings import DEFAULT_ENGINE, EngineSettings
 from vmexport.export.trt.target import Target, find_target
 from vmexport.export.trt.timing_cache import TimingCache, attach_cache, cache_file
 from vmexport.files import atomic_write
-from vmexport.model import VideoMamba
 from vmexport.runtime.onnx_runner import PARITY_ENTRY
 from vmexport.runtime.tensorrt.library import TensorRT, find_tensorrt
 from vmexport.runtime.tensorrt.plugin import ensure_plugin
 from vmexport.runtime.tensorrt.sidecar import EngineInfo, PluginRecord, write_sidecar
 from vmexport.runtime.tensorrt.versions import set_precision
+
+if TYPE_CHECKING:
+    from vmexport.model import VideoMamba
 
 
 @dataclass
@@ -117,6 +119,7 @@ def build_engine(
         precision=settings.precision,
         profile=settings.profile,
         form=PLUGIN if job.trt.features.plugins else TWO_LEVEL,
+        reference=settings.check,
         progress=lambda step: job.say(step, 0, 0),
     )
     recipe = recipe_of(prepared, job.trt, job.target, settings)

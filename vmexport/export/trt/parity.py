@@ -17,7 +17,6 @@ from vmexport.runtime.onnx_runner import PARITY_FAILED, OnnxRunner
 from vmexport.runtime.parity import ParityReport, compare_runners
 from vmexport.runtime.runner import Runner
 from vmexport.runtime.session import SessionOptions
-from vmexport.runtime.torch_runner import TorchRunner
 
 ENGINE, ONNX_FILE, NOTHING = "engine", "onnx", "nothing"
 """What a comparison was made with."""
@@ -85,6 +84,9 @@ def prove(prepared: Prepared, engine: Path, target: Target, say: Progress) -> Pr
 
 def _compared(prepared: Prepared, theirs: Runner, what: str, reason: str, say: Progress) -> Proof:
     """Run both sides at every probe of the profile."""
+    from vmexport.runtime.torch_runner import TorchRunner
+
+    assert prepared.reference is not None
     with TorchRunner(prepared.reference, prepared.source) as ours, theirs:
         report = compare_runners(
             ours, theirs, progress=lambda batch: say(f"comparing with PyTorch at batch {batch}", 0, 0)

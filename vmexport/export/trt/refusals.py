@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vmexport.errors import InputError, UsageError
-from vmexport.export.request import check_place
+from vmexport.export.place import check_place
 from vmexport.export.trt.settings import EngineSettings, check_engine_name
 from vmexport.export.trt.target import Target
-from vmexport.model import VideoMamba
 from vmexport.runtime.onnx_runner import check_readable
 from vmexport.runtime.session import import_onnxruntime
 from vmexport.runtime.tensorrt.sidecar import sidecar_path
+
+if TYPE_CHECKING:
+    from vmexport.model import VideoMamba
 
 
 def refuse_early(model: VideoMamba | Path | str, path: Path, settings: EngineSettings) -> None:
@@ -21,7 +24,7 @@ def refuse_early(model: VideoMamba | Path | str, path: Path, settings: EngineSet
         UsageError: a name that is no engine's.
         InputError: no such ONNX file, a place that cannot be written, or a foreign file that lies there.
     """
-    if not isinstance(model, VideoMamba) and Path(model).suffix.lower() == ".onnx":
+    if isinstance(model, str | Path) and Path(model).suffix.lower() == ".onnx":
         check_readable(Path(model))
     check_engine_name(path)
     check_place(path, "model.engine")
