@@ -60,14 +60,19 @@ def test_help_is_quick(tmp_path: Path) -> None:
     assert min(times) < 1.0
 
 
-def test_a_board_without_torch_builds_and_measures(tmp_path: Path) -> None:
-    """From an exported file: facts, an engine, a comparison, times."""
+def test_a_board_without_torch_builds_and_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From an exported file: facts, an engine, a comparison, times; PyTorch is a row without numbers."""
     pytest.importorskip("tensorrt_rtx")
     made = vmexport("onnx", *TINY, "-o", "model.onnx", "--no-check", folder=tmp_path)
     assert made.returncode == 0, made.stderr
+    for name in ("torch", "onnxscript", "safetensors"):  # for processes that the program starts, too
+        missing = f"raise ModuleNotFoundError('No module named {name}', name='{name}')\n"
+        (tmp_path / "missing").mkdir(exist_ok=True)
+        (tmp_path / "missing" / f"{name}.py").write_text(missing)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "missing"))
 
     def lean(*words: str) -> str:
-        done = vmexport(*words, folder=tmp_path, blocked=("torch", "onnxscript", "safetensors"))
+        done = vmexport(*words, folder=tmp_path)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -77,6 +82,9 @@ def test_a_board_without_torch_builds_and_measures(tmp_path: Path) -> None:
     )
     assert engine["proven"] == "nothing"
     assert json.loads(lean("check", "model.onnx", "model.onnx", "--json"))["passed"]
-    rows = json.loads(lean("bench", "model.onnx", "--runs", "3", "--json"))["results"]
-    status = {row["backend"]: row["status"] for row in rows}
-    assert status["ort-body"] == "measured"
+    rows = {
+        row["backend"]: row
+        for row in json.loads(lean("bench", "model.onnx", "--runs", "3", "--json"))["results"]
+    }
+    assert (rows["torch"]["status"], rows["ort-body"]["status"]) == ("skipped", "measured")
+    assert "PyTorch is not installed" in rows["torch"]["reason"]

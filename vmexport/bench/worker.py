@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from vmexport.errors import ExitCode, VmexportError
+from vmexport.errors import EnvironmentProblem, ExitCode, VmexportError
 from vmexport.runtime.engine_runner import EngineRunner
 from vmexport.runtime.runner import Array
 
@@ -67,7 +67,10 @@ def open_backend(backend: str, model: Path, threads: int) -> Backend:
 
 def _open_torch(model: Path, threads: int) -> Backend:
     """PyTorch eager on the frozen network, from a checkpoint or out of an `.onnx` file."""
-    import torch
+    try:
+        import torch
+    except ModuleNotFoundError as error:  # a board that only runs exported files
+        raise EnvironmentProblem("PyTorch is not installed", str(error), "pip install torch") from error
 
     from vmexport.export.weights import frozen_network
     from vmexport.model import freeze, load_checkpoint
