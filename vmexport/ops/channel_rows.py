@@ -13,6 +13,12 @@ from torch import Tensor
 from vmexport.ops.binding import Order
 from vmexport.ops.reference import order_index
 
+KERNEL_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+"""What both packages' kernels are compiled for."""
+
+LAST_GRID_AXIS = 65535
+"""Most channels of a call, all directions together: one block for each along the grid's second axis."""
+
 
 def orders(order: Order, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """`(S, L)` the token visited at each step, and the step at which each token is visited."""

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vmexport.ops.binding import Order
-from vmexport.ops.channel_rows import fold, orders, unfold
+from vmexport.ops.channel_rows import KERNEL_DTYPES, LAST_GRID_AXIS, fold, orders, unfold
 from vmexport.ops.reference import take_tokens
 
 TAPS = (2, 3, 4)
 """Lengths of a kernel that causal-conv1d has been compiled for."""
-_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-_LAST_GRID_AXIS = 65535  # one block for each channel along the grid's second axis
 
 
 def conv_serves(x: Tensor, weight: Tensor) -> bool:
     """Whether causal-conv1d's kernels take these tensors: dtypes, sizes, anything to do at all."""
     directions, channels, taps = weight.shape
-    fits = taps in TAPS and directions * channels <= _LAST_GRID_AXIS
-    return x.dtype in _DTYPES and weight.dtype in _DTYPES and fits and x.numel() > 0
+    fits = taps in TAPS and directions * channels <= LAST_GRID_AXIS
+    return x.dtype in KERNEL_DTYPES and weight.dtype in KERNEL_DTYPES and fits and x.numel() > 0
 
 
 def causal_conv1d_backward_kernels(

@@ -14,20 +14,17 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from vmexport.ops.binding import Order
-from vmexport.ops.channel_rows import fold, orders, unfold
+from vmexport.ops.channel_rows import KERNEL_DTYPES, LAST_GRID_AXIS, fold, orders, unfold
 from vmexport.ops.reference import take_tokens
 from vmexport.ops.reference_backward import ScanTensors, silu_slope
 from vmexport.ops.schema import MAX_STATES
-
-_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-_LAST_GRID_AXIS = 65535  # one block for each channel along the grid's second axis
 
 
 def mamba_serves(tensors: ScanTensors) -> bool:
     """Whether mamba-ssm's kernels take these tensors: dtype, sizes, anything to do at all."""
     u, states = tensors[0], tensors[2].shape[2]
-    fits = states <= MAX_STATES and u.shape[0] * u.shape[3] <= _LAST_GRID_AXIS
-    return u.dtype in _DTYPES and fits and u.numel() > 0
+    fits = states <= MAX_STATES and u.shape[0] * u.shape[3] <= LAST_GRID_AXIS
+    return u.dtype in KERNEL_DTYPES and fits and u.numel() > 0
 
 
 def selective_scan_backward_mamba(

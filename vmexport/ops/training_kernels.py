@@ -12,25 +12,24 @@ from typing import Any
 @functools.cache
 def mamba_kernels() -> Any | None:
     """mamba-ssm's extension, with `fwd` and `bwd` of the scan, or None."""
-    return _find("selective_scan_cuda", "selective_scan_cuda", "mamba-ssm", "selective_scan")
+    return _find("selective_scan_cuda", "mamba-ssm", "selective_scan")
 
 
 @functools.cache
 def conv_kernels() -> Any | None:
     """causal-conv1d's functions over its extension, with `causal_conv1d_bwd_function`, or None."""
-    return _find("causal_conv1d", "causal_conv1d.cpp_functions", "causal-conv1d", "causal_conv1d")
+    return _find("causal_conv1d.cpp_functions", "causal-conv1d", "causal_conv1d")
 
 
-def _find(root: str, module: str, package: str, operator: str) -> Any | None:
+def _find(module: str, package: str, operator: str) -> Any | None:
     """A module, or None with a warning that says why and what to install.
 
     Args:
-        root: the top-level module that is there where the package is installed.
         module: what is imported.
         package: its name on PyPI.
         operator: of ours, whose gradients it gives.
     """
-    if importlib.util.find_spec(root) is None:
+    if importlib.util.find_spec(module.partition(".")[0]) is None:
         why = f"{package} is not installed (pip install {package})"
     else:
         try:
