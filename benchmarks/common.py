@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from vmexport.bench.environment import environment
+from vmexport.doctor.environment import environment
 
 RESULTS = Path(__file__).parent / "results"
 PAUSE_SECONDS = 0.25

@@ -26,8 +26,8 @@ from plain_scan import plain_scan
 from vmexport.export.function_body import causal_conv1d_function, selective_scan_function
 from vmexport.export.functions.scan import STEPS_PER_ITERATION
 from vmexport.export.functions.writer import Writer
-from vmexport.ops.libraries import ORT_LIBRARY
-from vmexport.ops.loading import library_path
+from vmexport.native.libraries import ORT_LIBRARY
+from vmexport.native.loading import library_path
 from vmexport.ops.reference import causal_conv1d_reference, selective_scan_reference
 from vmexport.ops.schema import CAUSAL_CONV1D, CONV_INPUTS, DOMAIN, OPSET_VERSION, SCAN_INPUTS, SELECTIVE_SCAN
 

@@ -39,7 +39,7 @@ from torch import Tensor
 
 from vmexport.model import VideoMamba, create_model, freeze
 from vmexport.ops.reference import causal_conv1d_reference, selective_scan_reference
-from vmexport.runtime.agreement import TOLERANCES, compare_logits
+from vmexport.runtime.tolerance import TOLERANCES, compare_logits
 
 PRESET, FRAMES = "videomamba_small", 16
 BATCHES, PRECISIONS = (1, 8), ("fp16", "fp32")

@@ -31,8 +31,8 @@ from gpu_model import BATCHES, FRAMES, PRECISIONS, PRESET, reference_operators
 from vmexport.errors import ExitCode
 from vmexport.export import export_onnx
 from vmexport.model import VideoMamba, create_model, freeze
-from vmexport.ops.libraries import TRT_AUTOREG_LIBRARY
-from vmexport.ops.loading import library_path
+from vmexport.native.libraries import TRT_AUTOREG_LIBRARY
+from vmexport.native.loading import library_path
 
 SKIPPED = 77
 RUNNER = "vmexport-run"

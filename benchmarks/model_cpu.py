@@ -34,9 +34,9 @@ from vmexport.export import export_onnx
 from vmexport.model import create_model, freeze
 from vmexport.ops.schema import visiting_order
 from vmexport.runtime import open_runner
-from vmexport.runtime.agreement import TOLERANCES, compare_logits
-from vmexport.runtime.parity import random_clips
+from vmexport.runtime.compare import random_clips
 from vmexport.runtime.session import SessionOptions, open_session
+from vmexport.runtime.tolerance import TOLERANCES, compare_logits
 
 PRESET, FRAMES = "videomamba_small", 16
 LIBRARY, BODY, PRODUCTS, LEAN = "library", "function body", "products alone", "PyTorch, lean loop"

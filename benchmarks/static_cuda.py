@@ -42,7 +42,7 @@ from scan_code import cost
 from scan_plan import Plan, Sizes, plan_of
 from static_peer import peer_figures
 
-from vmexport.bench.environment import environment
+from vmexport.doctor.environment import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "build/cuda-release/capi/libvmexport_scan_cuda.so"

@@ -17,7 +17,7 @@ from small import small_architecture
 
 from vmexport.config import BatchProfile, ModelInfo
 from vmexport.export.metadata import read_info, write_info
-from vmexport.ops.plugin_build import PluginBuild
+from vmexport.native.plugin_info import PluginBuild
 from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME, Array
 from vmexport.runtime.tensorrt.sidecar import EngineInfo, PluginRecord, write_engine
 

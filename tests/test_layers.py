@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 LAYERS = (
-    {"errors", "files"},
+    {"errors", "package", "files"},
     {"config"},
+    {"native"},
     {"ops"},
     {"model", "video"},
     {"data"},
@@ -21,6 +22,7 @@ LAYERS = (
     {"eval"},
     {"export"},
     {"check"},
+    {"doctor"},
     {"bench"},
     {"cli"},
 )

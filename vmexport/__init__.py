@@ -6,21 +6,22 @@ Every public name is loaded on first use, so that `import vmexport` needs neithe
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from vmexport.package import VERSION
 
 if TYPE_CHECKING:
     from vmexport import ops
     from vmexport.bench.measure import benchmark
-    from vmexport.bench.plugins import self_test
     from vmexport.check import check_parity
+    from vmexport.doctor.self_test import self_test
     from vmexport.eval import EvaluationRequest, delta_maps, evaluate
     from vmexport.eval.ablation import ablate
     from vmexport.export import export_onnx
     from vmexport.export.trt import build_engine
     from vmexport.model import create_model, load_checkpoint
-    from vmexport.ops.building import build_plugins
-    from vmexport.ops.loading import locate_plugins
+    from vmexport.native.build import build_plugins
+    from vmexport.native.loading import locate_plugins
     from vmexport.runtime import open_runner
     from vmexport.runtime.predict import predict
     from vmexport.train import TrainingRequest
@@ -54,24 +55,22 @@ _HOMES = {
     "ablate": "vmexport.eval.ablation",
     "benchmark": "vmexport.bench.measure",
     "build_engine": "vmexport.export.trt",
-    "build_plugins": "vmexport.ops.building",
+    "build_plugins": "vmexport.native.build",
     "check_parity": "vmexport.check",
     "create_model": "vmexport.model",
     "delta_maps": "vmexport.eval",
     "evaluate": "vmexport.eval",
     "export_onnx": "vmexport.export",
     "load_checkpoint": "vmexport.model",
-    "locate_plugins": "vmexport.ops.loading",
+    "locate_plugins": "vmexport.native.loading",
     "open_runner": "vmexport.runtime",
     "predict": "vmexport.runtime.predict",
-    "self_test": "vmexport.bench.plugins",
+    "self_test": "vmexport.doctor.self_test",
     "train_model": "vmexport.train.run",
 }
 
-try:
-    __version__ = version("vmexport")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0.0.0+source"
+
+__version__ = VERSION
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ struct Tolerance {
   double cosine;    // smallest cosine between the logits of one clip
 };
 
-// By precision of the engine: the numbers of vmexport/runtime/agreement.py, which a test holds them to.
+// By precision of the engine: the numbers of vmexport/runtime/tolerance.py, which a test holds them to.
 inline const Tolerance kTolerances[] = {
     {"fp32", 1e-4, 0.999999},
     {"fp16", 3e-2, 0.9999},

@@ -22,7 +22,7 @@ void write_file(const std::string& path, const std::string& bytes);
 void remove_unfinished() noexcept;
 
 // Loading a library runs the code in it. Throws kEnvironment where another user could have put it there: it and its
-// folder have to belong to this user or root and to be closed to others (the rule of vmexport/ops/trust.py).
+// folder have to belong to this user or root and to be closed to others (the rule of vmexport/native/trust.py).
 void require_trusted_library(const std::string& path);
 
 // An engine holds code for the GPU, and plugins where they are embedded. Throws kEnvironment where everybody may

@@ -18,7 +18,7 @@ from tolerances import OPERATOR, assert_close
 
 from vmexport.model import freeze
 from vmexport.ops.reference import causal_conv1d_reference
-from vmexport.runtime.agreement import TOLERANCES, compare_logits
+from vmexport.runtime.tolerance import TOLERANCES, compare_logits
 
 
 def test_flips_and_sum_are_the_bidirectional_scan(monkeypatch: pytest.MonkeyPatch) -> None:

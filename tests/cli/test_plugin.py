@@ -12,12 +12,12 @@ from fake_cmake import FakeCmake
 from typer.testing import CliRunner
 
 import vmexport
-from vmexport.bench import plugins
-from vmexport.bench.finding import BROKEN, MISSING, OK, SKIPPED, Finding
-from vmexport.bench.plugins import PluginReport
 from vmexport.cli import render
 from vmexport.cli.main import app
-from vmexport.ops.libraries import CUDA_BUILD_FIX, LIBRARIES, TRT_BUILD_FIX
+from vmexport.doctor import self_test as plugins
+from vmexport.doctor.finding import BROKEN, MISSING, OK, SKIPPED, Finding
+from vmexport.doctor.self_test import PluginReport
+from vmexport.native.libraries import CUDA_BUILD_FIX, LIBRARIES, TRT_BUILD_FIX
 
 runner = CliRunner()
 

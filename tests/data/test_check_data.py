@@ -12,7 +12,7 @@ from sets import KINDS, put, spoil
 
 from vmexport.data import VideoIndex, check_data, open_index
 from vmexport.data.check import Range
-from vmexport.data.examine import Examined, Examiner
+from vmexport.data.check_one import Examined, Examiner
 from vmexport.errors import UsageError
 
 

@@ -17,7 +17,8 @@ from small import small_model
 from vmexport.errors import BuildError, ExitCode, ParityError
 from vmexport.export import export_onnx
 from vmexport.export.metadata import read_info
-from vmexport.runtime import agreement, open_runner
+from vmexport.runtime import open_runner
+from vmexport.runtime import tolerance as agreement
 
 STEPS = ("tracing", "attaching", "verifying", "comparing")
 
@@ -85,7 +86,7 @@ def test_failed_parity_marks_the_file_and_runners_refuse_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strict = agreement.Tolerance(relative=0.0, cosine=1.1, stream=0.0)
-    monkeypatch.setattr("vmexport.runtime.parity.TOLERANCES", {"fp32": strict})
+    monkeypatch.setattr("vmexport.runtime.compare.TOLERANCES", {"fp32": strict})
     target = tmp_path / "model.onnx"
     with pytest.raises(ParityError) as caught:
         export_onnx(small_model(), target)

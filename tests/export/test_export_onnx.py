@@ -19,8 +19,8 @@ from vmexport.errors import EnvironmentProblem, InputError, UsageError
 from vmexport.export import export_onnx
 from vmexport.export.metadata import read_info
 from vmexport.model import load_checkpoint
-from vmexport.ops.libraries import ORT_LIBRARY
-from vmexport.ops.loading import library_path
+from vmexport.native.libraries import ORT_LIBRARY
+from vmexport.native.loading import library_path
 from vmexport.runtime import open_runner
 
 LIBRARIES = ("off", "require")

@@ -19,10 +19,10 @@ from cases import CONV_CASES, SCAN_CASES, ConvCase, ScanCase, to_torch
 
 import vmexport
 from vmexport.errors import EnvironmentProblem, ExitCode, OutOfMemory, ShapeError
+from vmexport.native.loading import CUDA_LIBRARY
 from vmexport.ops import abi, causal_conv1d, directional_selective_scan, torch_ops
 from vmexport.ops.binding import Order
 from vmexport.ops.buffer import Buffer
-from vmexport.ops.loading import CUDA_LIBRARY
 from vmexport.ops.native import load_native
 from vmexport.ops.native_cuda import CudaLibrary, load_native_cuda
 

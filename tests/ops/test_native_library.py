@@ -19,8 +19,8 @@ from cases import SCAN_CASES
 
 import vmexport
 from vmexport.errors import EnvironmentProblem, OutOfMemory, ShapeError
-from vmexport.ops import abi, torch_native
-from vmexport.ops.loading import SCAN_LIBRARY
+from vmexport.native.loading import SCAN_LIBRARY
+from vmexport.ops import abi, binding, torch_native
 from vmexport.ops.native import NativeLibrary, library_path, load_native
 
 needs_library = pytest.mark.skipif(native_library() is None, reason="the native kernels are not built")
@@ -78,7 +78,7 @@ def test_a_damaged_library_is_refused(installation: Path) -> None:
 @needs_library
 def test_a_library_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     path = load_native().path
-    monkeypatch.setattr(abi, "ABI_VERSION", 99)
+    monkeypatch.setattr(binding, "ABI_VERSION", 99)
     with pytest.raises(EnvironmentProblem, match="another version"):
         NativeLibrary(path)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from vmexport.native.libraries import ABI_VERSION
 from vmexport.ops import abi
 
 
@@ -46,7 +47,7 @@ def conv(library: ctypes.CDLL, **changes: int) -> tuple[int, str]:
 
 
 def test_structs_and_version_are_ours(library: ctypes.CDLL) -> None:
-    assert library.vmexport_abi_version() == abi.ABI_VERSION
+    assert library.vmexport_abi_version() == ABI_VERSION
     assert library.vmexport_scan_params_size() == ctypes.sizeof(abi.ScanParams)
     assert library.vmexport_conv_params_size() == ctypes.sizeof(abi.ConvParams)
 

@@ -19,7 +19,7 @@ from small import noise, small_architecture, small_model
 
 from vmexport.errors import ExitCode
 from vmexport.export import export_onnx
-from vmexport.runtime.agreement import TOLERANCES
+from vmexport.runtime.tolerance import TOLERANCES
 
 Done = subprocess.CompletedProcess[str]
 

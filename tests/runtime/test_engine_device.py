@@ -37,7 +37,7 @@ def test_a_gpu(cuda: FakeCuda) -> None:
 def test_no_gpu(
     status: cudaError_t, words: str, present: bool, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vmexport.ops.gpu.present", lambda: present)
+    monkeypatch.setattr("vmexport.native.gpu.present", lambda: present)
     cuda.failing["cudaGetDeviceCount"] = status
     with pytest.raises(EnvironmentProblem, match=words) as caught:
         find_gpu()

@@ -28,7 +28,7 @@ from vmexport.errors import (
     UsageError,
     VmexportError,
 )
-from vmexport.ops.plugin_build import PluginBuild
+from vmexport.native.plugin_info import PluginBuild
 from vmexport.runtime import EngineRunner, open_runner
 from vmexport.runtime.onnx_runner import PARITY_ENTRY
 from vmexport.runtime.runner import Array
@@ -311,7 +311,7 @@ def test_an_engine_that_everybody_may_write(engine: Path, machine: Machine) -> N
 
 
 def test_an_engine_of_another_user(engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vmexport.ops.trust.os.getuid", lambda: 54321)
+    monkeypatch.setattr("vmexport.native.trust.os.getuid", lambda: 54321)
     if engine.stat().st_uid == 0:
         import os
 

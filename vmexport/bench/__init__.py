@@ -6,10 +6,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vmexport.bench.doctor import DoctorReport, examine
     from vmexport.bench.measure import benchmark
     from vmexport.bench.report import BenchmarkReport
     from vmexport.config.flops import Cost, count
+    from vmexport.doctor.examine import DoctorReport, examine
 
 __all__ = ["BenchmarkReport", "Cost", "DoctorReport", "benchmark", "count", "examine"]
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from vmexport.bench.environment import environment
 from vmexport.bench.report import FAILED, MEASURED, BackendResult, BenchmarkReport, Latency
 from vmexport.bench.rows import BACKENDS, Row, judge, open_rows, time_in_turns
 from vmexport.bench.subject import subject
 from vmexport.config.flops import Cost, count
 from vmexport.config.threads import usable_cores
+from vmexport.doctor.environment import environment
 from vmexport.errors import UsageError
-from vmexport.runtime.parity import random_clips
+from vmexport.runtime.compare import random_clips
 from vmexport.runtime.runner import Array, check_clips
 
 DEFAULT_SECONDS = 10.0

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vmexport.bench.environment import Environment
 from vmexport.config.flops import Cost
+from vmexport.doctor.environment import Environment
 from vmexport.errors import ParityError
-from vmexport.runtime.agreement import Agreement
+from vmexport.runtime.tolerance import Agreement
 
 MEASURED, FAILED, SKIPPED = "measured", "parity failed", "skipped"
 

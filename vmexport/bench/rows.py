@@ -14,7 +14,7 @@ from vmexport.bench.process import Opened, Worker
 from vmexport.bench.report import FAILED, SKIPPED, BackendResult
 from vmexport.bench.subject import Subject
 from vmexport.errors import EnvironmentProblem, InputError, ParityError, VmexportError
-from vmexport.runtime.agreement import TOLERANCES, Agreement, coarser, compare_logits
+from vmexport.runtime.tolerance import TOLERANCES, Agreement, coarser, compare_logits
 
 BACKENDS: Mapping[str, str] = {
     "torch": "PyTorch eager",

@@ -74,8 +74,8 @@ def _open_torch(model: Path, threads: int) -> Backend:
 
     from vmexport.export.weights import frozen_network
     from vmexport.model import freeze, load_checkpoint
-    from vmexport.ops.libraries import SCAN_LIBRARY
-    from vmexport.ops.loading import library_path
+    from vmexport.native.libraries import SCAN_LIBRARY
+    from vmexport.native.loading import library_path
 
     torch.set_num_threads(threads)
     frozen = frozen_network(model) if model.suffix == ".onnx" else freeze(load_checkpoint(model))

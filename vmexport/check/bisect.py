@@ -7,10 +7,10 @@ from onnx import helper
 from vmexport.errors import UsageError
 from vmexport.export.graph import EMBEDDING, block_name, residual_streams
 from vmexport.export.metadata import load_onnx
-from vmexport.runtime.agreement import Tolerance, relative_l2
 from vmexport.runtime.onnx_runner import OnnxRunner
 from vmexport.runtime.runner import Array, Runner
 from vmexport.runtime.session import open_session
+from vmexport.runtime.tolerance import Tolerance, relative_l2
 from vmexport.runtime.torch_runner import TorchRunner
 
 HEAD = "head"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmexport.runtime import open_runner
-from vmexport.runtime.agreement import Tolerance
-from vmexport.runtime.parity import ParityReport, compare_runners, random_clips
+from vmexport.runtime.compare import ParityReport, compare_runners, random_clips
 from vmexport.runtime.runner import Array, Runner
+from vmexport.runtime.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from vmexport.model import VideoMamba
@@ -35,7 +35,7 @@ def check_parity(
         b: the other side, in any of these forms.
         clips: `(B, 3, T, H, W)` float32, normalised; by default seeded noise.
         batches: by default minimum, optimum, maximum and one between of the profiles.
-        tolerance: by default that of the less precise side (`vmexport.runtime.agreement.TOLERANCES`).
+        tolerance: by default that of the less precise side (`vmexport.runtime.tolerance.TOLERANCES`).
         bisect: where the comparison fails, name the first stage whose output differs.
         library: for `.onnx` sides: "auto", "off" or "require", as in `open_runner`.
         threads: threads within an operator; 0 stands for the cores this process may use.

@@ -9,7 +9,7 @@ import typer
 from vmexport.cli import options, render
 
 if TYPE_CHECKING:
-    from vmexport.runtime.parity import ParityReport
+    from vmexport.runtime.compare import ParityReport
 
 
 def check(

@@ -10,13 +10,13 @@ from vmexport.cli import options, render
 from vmexport.errors import ExitCode
 
 if TYPE_CHECKING:
-    from vmexport.bench.doctor import DoctorReport
+    from vmexport.doctor.examine import DoctorReport
 
 
 def doctor(as_json: options.Json = False, verbose: options.Verbose = 0) -> None:
     """Examine versions, extras, native libraries and CPU; test each kernel; exit code 3 if one is broken."""
     with render.progress("examining this machine"):
-        from vmexport.bench.doctor import examine
+        from vmexport.doctor.examine import examine
 
         report = examine()
     if as_json:

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vmexport import __version__
 from vmexport.cli import (
     ablate,
     bench,
@@ -31,6 +30,7 @@ from vmexport.cli import (
 )
 from vmexport.errors import ExitCode, OutOfMemory, VmexportError
 from vmexport.files import FULL_DISK, explain_write_error
+from vmexport.package import VERSION
 
 EXPORTER_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
 """Libraries that log their inner steps as warnings; heard only with -v."""
@@ -108,7 +108,7 @@ app = typer.Typer(
 def _print_version(value: bool) -> None:
     """Print the version and leave."""
     if value:
-        render.text(f"vmexport {__version__}")
+        render.text(f"vmexport {VERSION}")
         raise typer.Exit
 
 

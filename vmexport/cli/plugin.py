@@ -12,8 +12,8 @@ from vmexport.cli import options, render
 from vmexport.errors import EnvironmentProblem, ExitCode
 
 if TYPE_CHECKING:
-    from vmexport.ops.build_report import BuildReport
-    from vmexport.ops.loading import Location
+    from vmexport.native.build import BuildReport
+    from vmexport.native.loading import Location
 
 app = typer.Typer(
     help="Build the native libraries (CPU, ONNX Runtime, CUDA) for this machine, find them, test them.",
@@ -50,7 +50,7 @@ def build(
     Needs cmake, ninja or make, and a C++17 compiler; for CUDA nvcc. It heeds CMAKE_ARGS, CXX, CUDACXX
     and CUDAHOSTCXX.
     """
-    from vmexport.ops.building import build_plugins
+    from vmexport.native.build import build_plugins
 
     with render.counted_progress("building the native libraries") as progress:
         report = build_plugins(cuda.value, architectures, jobs, force, progress)
@@ -74,7 +74,7 @@ def path(
     With NAME only the path, for scripts; exit code 3 where that library is missing or must not be loaded.
     Without NAME a table; exit code 3 where no library is there or one must not be loaded.
     """
-    from vmexport.ops.loading import NOT_BUILT, locate, locate_plugins
+    from vmexport.native.loading import NOT_BUILT, locate, locate_plugins
 
     if name is None:
         found = locate_plugins()
@@ -99,8 +99,8 @@ def path(
 def run_test(as_json: options.Json = False, verbose: options.Verbose = 0) -> None:
     """Run a numeric self-test of each kernel; exit code 3 if one is broken, or no library is built."""
     with render.progress("testing the native libraries"):
-        from vmexport.bench.finding import OK
-        from vmexport.bench.plugins import self_test
+        from vmexport.doctor.finding import OK
+        from vmexport.doctor.self_test import self_test
 
         report = self_test()
     usable = not report.broken and any(finding.status == OK for finding in report.libraries)

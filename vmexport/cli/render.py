@@ -29,7 +29,7 @@ from rich.table import Table
 from vmexport.errors import EnvironmentProblem, VmexportError
 
 if TYPE_CHECKING:
-    from vmexport.bench.finding import Finding
+    from vmexport.doctor.finding import Finding
 
 EXTRA_OF_PACKAGE = {
     "accelerate": "vmexport[train]",

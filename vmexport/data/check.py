@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from vmexport.data.examine import Examined, Examiner, examine
+from vmexport.data.check_one import Examined, Examiner, examine
 from vmexport.data.index import VideoIndex
 from vmexport.errors import UsageError
 

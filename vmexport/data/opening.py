@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from vmexport.data.division import HOLD_OUT, divide
+from vmexport.data.consistency import check_catalogue
 from vmexport.data.formats.catalogue import UNPARTED, Catalogue, Entry
 from vmexport.data.formats.detect import read_catalogue
 from vmexport.data.formats.files import Listing
+from vmexport.data.hold_out import HOLD_OUT, divide
 from vmexport.data.index import LAYOUTS, SPLITS, Sample, VideoIndex
-from vmexport.data.validate import check_catalogue
 from vmexport.errors import InputError, UsageError
 
 SIDED = re.compile(

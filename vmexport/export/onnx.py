@@ -19,8 +19,8 @@ from vmexport.export.trace import trace
 from vmexport.export.verify import count_nodes, verify
 from vmexport.files import atomic_write
 from vmexport.model import VideoMamba, freeze
+from vmexport.runtime.compare import ParityReport, compare_runners
 from vmexport.runtime.onnx_runner import PARITY_ENTRY, OnnxRunner
-from vmexport.runtime.parity import ParityReport, compare_runners
 from vmexport.runtime.torch_runner import TorchRunner
 
 LARGEST_FILE_BYTES = 2**31 - 1

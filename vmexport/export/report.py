@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from vmexport.runtime.compare import ParityReport
 from vmexport.runtime.onnx_runner import PARITY_FAILED
-from vmexport.runtime.parity import ParityReport
 
 PARITY_PASSED, PARITY_SKIPPED = "passed", "not checked"
 VERSIONED = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy")

@@ -12,8 +12,8 @@ from vmexport.config import BatchProfile
 from vmexport.errors import EnvironmentProblem, InputError, UsageError
 from vmexport.export.place import check_place
 from vmexport.model import VideoMamba, resolve_model
-from vmexport.ops.libraries import ORT_LIBRARY
-from vmexport.ops.loading import BUILD_FIX, library_path
+from vmexport.native.libraries import ORT_LIBRARY
+from vmexport.native.loading import BUILD_FIX, library_path
 from vmexport.runtime.session import import_onnxruntime
 
 OPSETS = (18, 19, 20)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import vmexport
 from vmexport.config import Architecture, Preprocessing
 from vmexport.errors import EnvironmentProblem, InputError, UsageError, VmexportError
 from vmexport.model.network import VideoMamba
+from vmexport.package import package_folders
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -50,9 +50,11 @@ class Card:
 
 def card_folders() -> list[Path]:
     """Folders that may hold cards: inside an installed package, or `models/` beside the package's sources."""
-    roots = [Path(entry) for entry in vmexport.__path__]
     return [
-        folder for root in roots for folder in (root / "_models", root.parent / "models") if folder.is_dir()
+        folder
+        for root in package_folders()
+        for folder in (root / "_models", root.parent / "models")
+        if folder.is_dir()
     ]
 
 
@@ -66,7 +68,7 @@ def available_cards() -> dict[str, Path]:
     if not found:
         raise EnvironmentProblem(
             "no model cards are installed",
-            f"looked in {', '.join(f'{entry}/_models' for entry in vmexport.__path__)}",
+            f"looked in {', '.join(f'{folder}/_models' for folder in package_folders())}",
             "pip install --force-reinstall vmexport",
         )
     return dict(sorted(found.items()))

@@ -8,7 +8,6 @@ from ctypes import c_float, c_int32, c_int64, c_uint32, c_void_p
 
 from vmexport.ops.schema import MAX_DIRECTIONS
 
-ABI_VERSION = 2
 MESSAGE_SIZE = 256
 DTYPES = {"float32": 0, "float16": 1, "bfloat16": 2}
 """`vmexport_dtype` by the name that NumPy and PyTorch give a dtype."""

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from vmexport.errors import BuildError, EnvironmentProblem, OutOfMemory, ShapeError, VmexportError
+from vmexport.native.libraries import ABI_VERSION
+from vmexport.native.loading import BUILD_FIX
 from vmexport.ops import abi
 from vmexport.ops.buffer import Buffer, check_layout, shapes
-from vmexport.ops.loading import BUILD_FIX
 from vmexport.ops.schema import GRADIENT
 from vmexport.ops.validate import Sizes, check_directions, conv_sizes, scan_sizes
 
@@ -78,7 +79,7 @@ class KernelLibrary:
             if size is not None:
                 size.restype = ctypes.c_size_t
         built = (self._library.vmexport_abi_version(), *(0 if size is None else size() for size in sizes))
-        expected = (abi.ABI_VERSION, *(ctypes.sizeof(struct) for struct, _ in self._structs()))
+        expected = (ABI_VERSION, *(ctypes.sizeof(struct) for struct, _ in self._structs()))
         if built != expected:
             raise EnvironmentProblem(
                 f"{self.path} was built from another version of vmexport",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from vmexport.errors import EnvironmentProblem
+from vmexport.native.loading import BUILD_FIX, SCAN_LIBRARY, library_path
 from vmexport.ops import abi
 from vmexport.ops.binding import (
     CONV,
@@ -21,7 +22,6 @@ from vmexport.ops.binding import (
     scan_params,
 )
 from vmexport.ops.buffer import Buffer
-from vmexport.ops.loading import BUILD_FIX, SCAN_LIBRARY, library_path
 
 __all__ = ["Buffer", "NativeLibrary", "Order", "library_path", "load_native"]
 

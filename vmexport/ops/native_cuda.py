@@ -6,10 +6,10 @@ import ctypes
 import functools
 
 from vmexport.errors import EnvironmentProblem, VmexportError
+from vmexport.native.loading import CUDA_BUILD_FIX, CUDA_LIBRARY, library_path
 from vmexport.ops import abi
 from vmexport.ops.binding import CONV, SCAN, KernelLibrary, Order, conv_params, scan_params
 from vmexport.ops.buffer import Buffer
-from vmexport.ops.loading import CUDA_BUILD_FIX, CUDA_LIBRARY, library_path
 
 __all__ = ["CudaLibrary", "load_native_cuda"]
 

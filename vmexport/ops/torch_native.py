@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from vmexport.native.loading import SCAN_LIBRARY, library_path
 from vmexport.ops.binding import Order
 from vmexport.ops.buffer import Buffer
-from vmexport.ops.loading import SCAN_LIBRARY, library_path
 from vmexport.ops.native import NativeLibrary, load_native
 from vmexport.ops.reference_backward import ScanTensors
 from vmexport.ops.schema import CONV_INPUTS, GRADIENT, SCAN_INPUTS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vmexport.config import ModelInfo
 from vmexport.errors import EnvironmentProblem, OutOfMemory, UsageError
-from vmexport.ops.trust import require_trusted_engine
+from vmexport.native.trust import require_trusted_engine
 from vmexport.runtime.onnx_runner import check_readable, refuse_failed
 from vmexport.runtime.runner import Array, Runner
 from vmexport.runtime.tensorrt.acceptance import check_gpu, check_version, remarks

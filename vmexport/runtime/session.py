@@ -8,8 +8,8 @@ from typing import Any
 
 from vmexport.config.threads import usable_cores
 from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, UsageError
-from vmexport.ops.libraries import ORT_CUDA_LIBRARY, ORT_LIBRARY, build_fix
-from vmexport.ops.loading import library_path
+from vmexport.native.libraries import ORT_CUDA_LIBRARY, ORT_LIBRARY, build_fix
+from vmexport.native.loading import library_path
 
 CPU, CUDA = "cpu", "cuda"
 DEVICES = (CPU, CUDA)

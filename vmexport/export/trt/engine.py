@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import vmexport
 from vmexport.config import ModelInfo
 from vmexport.export.attach import TWO_LEVEL
 from vmexport.export.prepare import PLUGIN, Prepared, prepare
@@ -16,8 +15,8 @@ from vmexport.export.trt.config import new_builder, new_config, set_workspace
 from vmexport.export.trt.layers import LayerTime, layer_times
 from vmexport.export.trt.memory import workspace_bytes
 from vmexport.export.trt.network import add_profile, check_network, parse_network
-from vmexport.export.trt.parity import Proof, prove
 from vmexport.export.trt.progress import Progress
+from vmexport.export.trt.proof import Proof, prove
 from vmexport.export.trt.recipe import RECIPE_ENTRY, recipe_of, up_to_date
 from vmexport.export.trt.refusals import refuse_early, refuse_on_machine
 from vmexport.export.trt.report import EngineReport, describe
@@ -25,6 +24,7 @@ from vmexport.export.trt.settings import DEFAULT_ENGINE, EngineSettings
 from vmexport.export.trt.target import Target, find_target
 from vmexport.export.trt.timing_cache import TimingCache, attach_cache, cache_file
 from vmexport.files import atomic_write
+from vmexport.package import VERSION
 from vmexport.runtime.onnx_runner import PARITY_ENTRY
 from vmexport.runtime.tensorrt.library import TensorRT, find_tensorrt
 from vmexport.runtime.tensorrt.plugin import ensure_plugin
@@ -204,7 +204,7 @@ def _plugin_record(job: _Job) -> PluginRecord | None:
     """The plugin that the engine needs."""
     if not job.trt.features.plugins:
         return None
-    return PluginRecord(vmexport.__version__, job.settings.embed_plugin)
+    return PluginRecord(VERSION, job.settings.embed_plugin)
 
 
 def _layers(job: _Job) -> tuple[LayerTime, ...]:

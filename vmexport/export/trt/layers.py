@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmexport.runtime.parity import random_clips
+from vmexport.runtime.compare import random_clips
 from vmexport.runtime.tensorrt.cudart import Cuda
 from vmexport.runtime.tensorrt.engine import load_engine
 from vmexport.runtime.tensorrt.library import TensorRT

@@ -8,7 +8,7 @@ import onnx
 
 from vmexport.config import BatchProfile, ModelInfo
 from vmexport.errors import BuildError
-from vmexport.ops.libraries import TRT_LIBRARY, build_fix
+from vmexport.native.libraries import TRT_LIBRARY, build_fix
 from vmexport.ops.schema import CAUSAL_CONV1D, DOMAIN, SELECTIVE_SCAN
 from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME
 from vmexport.runtime.tensorrt.library import TensorRT

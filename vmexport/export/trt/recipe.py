@@ -6,12 +6,12 @@ import hashlib
 import json
 from pathlib import Path
 
-import vmexport
 from vmexport.errors import InputError
 from vmexport.export.prepare import Prepared
-from vmexport.export.trt.parity import ENGINE, NOTHING, ONNX_FILE
+from vmexport.export.trt.proof import ENGINE, NOTHING, ONNX_FILE
 from vmexport.export.trt.settings import EngineSettings
 from vmexport.export.trt.target import Target
+from vmexport.package import VERSION
 from vmexport.runtime.onnx_runner import PARITY_FAILED
 from vmexport.runtime.tensorrt.library import TensorRT
 from vmexport.runtime.tensorrt.sidecar import EngineInfo, read_engine
@@ -24,7 +24,7 @@ def recipe_of(prepared: Prepared, trt: TensorRT, target: Target, settings: Engin
     """Digest of the graph, the library, the GPU and the settings that shape an engine, hexadecimal."""
     gpu = target.gpu
     shaping = {
-        "vmexport": vmexport.__version__,
+        "vmexport": VERSION,
         "trt": trt.name,
         "capabilities": target.capabilities,
         "gpu": gpu.name if gpu and trt.features.plugins else "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmexport.export.trt.layers import LayerTime
-from vmexport.runtime.parity import ParityReport
+from vmexport.runtime.compare import ParityReport
 from vmexport.runtime.tensorrt.sidecar import EngineInfo
 
 

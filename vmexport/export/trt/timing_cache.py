@@ -12,7 +12,7 @@ from typing import Any
 from vmexport.errors import EnvironmentProblem, InputError, VmexportError
 from vmexport.export.trt.settings import OFF
 from vmexport.files import atomic_write
-from vmexport.ops.cache import prepare_root
+from vmexport.native.cache import prepare_root
 from vmexport.runtime.tensorrt.device import Gpu
 from vmexport.runtime.tensorrt.library import TensorRT
 from vmexport.runtime.tensorrt.logger import complaints, reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmexport.errors import EnvironmentProblem, VmexportError
-from vmexport.ops import gpu
+from vmexport.native import gpu
 from vmexport.runtime.tensorrt.cudart import Cuda
 
 

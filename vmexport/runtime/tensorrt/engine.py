@@ -7,7 +7,7 @@ from typing import Any
 
 from vmexport.config import ModelInfo
 from vmexport.errors import EnvironmentProblem, InputError
-from vmexport.ops.libraries import TRT_LIBRARY, build_fix
+from vmexport.native.libraries import TRT_LIBRARY, build_fix
 from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME
 from vmexport.runtime.tensorrt.library import TensorRT
 from vmexport.runtime.tensorrt.logger import complaints, raise_for_memory, reason, trt_logger

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from vmexport.errors import EnvironmentProblem
-from vmexport.ops import gpu
-from vmexport.ops.libraries import CUDA_BUILD_FIX, TRT_LIBRARY, build_fix
-from vmexport.ops.loading import library_path
-from vmexport.ops.plugin_build import read_plugin_build
+from vmexport.native import gpu
+from vmexport.native.libraries import CUDA_BUILD_FIX, TRT_LIBRARY, build_fix
+from vmexport.native.loading import library_path
+from vmexport.native.plugin_info import read_plugin_build
 from vmexport.ops.schema import CAUSAL_CONV1D, OPSET_VERSION, SELECTIVE_SCAN
 from vmexport.runtime.tensorrt.library import TensorRT
 from vmexport.runtime.tensorrt.logger import complaints

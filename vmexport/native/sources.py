@@ -6,8 +6,8 @@ import functools
 import hashlib
 from pathlib import Path
 
-import vmexport
 from vmexport.errors import EnvironmentProblem
+from vmexport.package import package_folders
 
 INSTALLED = "_plugins"
 """Folder of the sources within an installed package."""
@@ -17,14 +17,13 @@ LEFT_OUT = ("tests", "__pycache__")
 
 def source_folder() -> Path | None:
     """The folder of the top `CMakeLists.txt`: the source tree's `plugins`, else the copy in the package."""
-    for entry in vmexport.__path__:
-        package = Path(entry).resolve()
+    for package in package_folders():
         # An installed package must not take another project's "plugins" beside it for its own.
-        tree = package.parent
+        tree = package.resolve().parent
         if (tree / "pyproject.toml").is_file() and (tree / "plugins" / "capi" / "vmexport.h").is_file():
             return tree / "plugins"
-    for entry in vmexport.__path__:
-        folder = Path(entry).resolve() / INSTALLED
+    for package in package_folders():
+        folder = package.resolve() / INSTALLED
         if (folder / "CMakeLists.txt").is_file():
             return folder
     return None
@@ -40,7 +39,7 @@ def require_sources() -> Path:
     if folder is None:
         raise EnvironmentProblem(
             "the sources of the native libraries are not here",
-            f"neither plugins/ of a source tree nor {INSTALLED}/ in {', '.join(vmexport.__path__)}",
+            f"neither plugins/ of a source tree nor {INSTALLED}/ in {', '.join(map(str, package_folders()))}",
             "pip install --force-reinstall --no-deps .   (in a source tree of vmexport)",
         )
     return folder

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmexport.errors import EnvironmentProblem
-from vmexport.ops.libraries import build_fix
+from vmexport.native.libraries import build_fix
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,13 @@ import pytest
 from backends import native_library
 
 import vmexport
-from vmexport.bench import kernels, oracle, plugins, selftest
-from vmexport.bench.finding import BROKEN, MISSING, OK, SKIPPED, Finding
+from vmexport.doctor import child as selftest
+from vmexport.doctor import front_ends as kernels
+from vmexport.doctor import oracle
+from vmexport.doctor import self_test as plugins
+from vmexport.doctor.finding import BROKEN, MISSING, OK, SKIPPED, Finding
 from vmexport.errors import EnvironmentProblem, ShapeError
-from vmexport.ops.libraries import (
+from vmexport.native.libraries import (
     CUDA_LIBRARY,
     LIBRARIES,
     ORT_CUDA_LIBRARY,
@@ -25,9 +28,9 @@ from vmexport.ops.libraries import (
     TRT_LIBRARY,
     build_fix,
 )
+from vmexport.native.plugin_info import PluginBuild
 from vmexport.ops.native import load_native
 from vmexport.ops.native_cuda import load_native_cuda
-from vmexport.ops.plugin_build import PluginBuild
 
 needs_library = pytest.mark.skipif(native_library() is None, reason="the native kernels are not built")
 
@@ -51,7 +54,7 @@ def child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> None:
     program = tmp_path / "python"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    monkeypatch.setattr("vmexport.bench.plugins.sys.executable", str(program))
+    monkeypatch.setattr("vmexport.doctor.self_test.sys.executable", str(program))
 
 
 def test_the_oracles_agree_with_the_reference() -> None:
@@ -137,7 +140,7 @@ def test_kernels_fare_as_their_library(installation: Path) -> None:
 
 
 def test_without_a_gpu_cuda_kernels_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vmexport.ops.gpu.present", lambda: False)
+    monkeypatch.setattr("vmexport.native.gpu.present", lambda: False)
     finding = selftest.judge(
         "scan, CUDA", CUDA_LIBRARY, lambda: kernels.cuda_scan(oracle.scan_inputs()), np.zeros(1)
     )
@@ -150,11 +153,11 @@ def test_a_gpu_that_the_library_was_not_built_for_is_said(monkeypatch: pytest.Mo
             return "sm_90"
 
     monkeypatch.setattr("vmexport.ops.native_cuda.load_native_cuda", Library)
-    monkeypatch.setattr("vmexport.ops.gpu.compute_capabilities", lambda: ("87",))
+    monkeypatch.setattr("vmexport.native.gpu.compute_capabilities", lambda: ("87",))
     built = selftest._cuda_architectures()
     assert selftest._suits_gpus(built)[0] == "built for sm_90, not for this machine's sm_87"
     assert "--cuda on" in selftest._suits_gpus(built)[1]
-    monkeypatch.setattr("vmexport.ops.gpu.compute_capabilities", lambda: ("90",))
+    monkeypatch.setattr("vmexport.native.gpu.compute_capabilities", lambda: ("90",))
     assert selftest._suits_gpus(built) == ("built for sm_90", "")
 
 
@@ -166,7 +169,7 @@ def test_a_plugin_says_what_it_was_built_for(
     build = PluginBuild("0.1.0", "10.3.0", "IPluginV3", "sm_87 compute_87")
     monkeypatch.setattr(selftest, "read_plugin_build", lambda _path: build)
     monkeypatch.setattr(selftest, "installed_version", lambda _name: installed)
-    monkeypatch.setattr("vmexport.ops.gpu.compute_capabilities", lambda: ())
+    monkeypatch.setattr("vmexport.native.gpu.compute_capabilities", lambda: ())
     finding = selftest.examine_library(TRT_LIBRARY)
     assert finding.status == OK
     assert "IPluginV3 for TensorRT 10.3.0, built for sm_87 compute_87" in finding.detail

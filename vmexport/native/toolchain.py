@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmexport.errors import EnvironmentProblem
-from vmexport.ops.gpu import is_jetson
+from vmexport.native.gpu import is_jetson
 
 CMAKE_AT_LEAST = (3, 22)
 CUDA_FOLDERS = ("/usr/local/cuda/bin", "/opt/cuda/bin")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from vmexport.errors import EnvironmentProblem
-from vmexport.ops import toolchain
-from vmexport.ops.toolchain import find_toolchain
+from vmexport.native import toolchain
+from vmexport.native.toolchain import find_toolchain
 
 
 class Machine:
@@ -32,7 +32,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     (tmp_path / "bin").mkdir()
     (tmp_path / "venv").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr("vmexport.ops.toolchain.sys.executable", str(tmp_path / "venv" / "python"))
+    monkeypatch.setattr("vmexport.native.toolchain.sys.executable", str(tmp_path / "venv" / "python"))
     monkeypatch.setattr(toolchain, "CUDA_FOLDERS", (str(tmp_path / "cuda"),))
     for name in (*toolchain.SETTINGS, "CUDA_HOME", "CUDA_PATH"):
         monkeypatch.delenv(name, raising=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vmexport.ops import gpu
+from vmexport.native import gpu
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def _no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "TEGRA_RELEASE", tmp_path / "nv_tegra_release")
     monkeypatch.setattr(gpu, "DEVICES", (tmp_path / "nvidia0",))
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr("vmexport.ops.gpu.shutil.which", lambda name: _tool(tmp_path / name))
+    monkeypatch.setattr("vmexport.native.gpu.shutil.which", lambda name: _tool(tmp_path / name))
 
 
 def _tool(path: Path) -> str | None:

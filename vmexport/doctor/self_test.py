@@ -9,9 +9,9 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from vmexport.bench.finding import BROKEN, MISSING, SKIPPED, Finding
 from vmexport.config.processes import python_environment
-from vmexport.ops.libraries import LIBRARIES
+from vmexport.doctor.finding import BROKEN, MISSING, SKIPPED, Finding
+from vmexport.native.libraries import LIBRARIES
 
 SELF_TEST_SECONDS = 60
 
@@ -37,13 +37,13 @@ class PluginReport:
 
 
 def self_test() -> PluginReport:
-    """Run `vmexport.bench.selftest` in its own process: a kernel that crashes is a finding, not the end."""
+    """Run `vmexport.doctor.child` in its own process: a kernel that crashes is a finding, not the end."""
     if importlib.util.find_spec("numpy") is None:
         lacking = Finding("kernels", MISSING, "numpy is not installed", "self-test", "pip install numpy")
         return PluginReport("", (), (lacking,))
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "vmexport.bench.selftest"],
+            [sys.executable, "-m", "vmexport.doctor.child"],
             capture_output=True,
             text=True,
             timeout=SELF_TEST_SECONDS,

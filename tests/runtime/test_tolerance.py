@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vmexport.errors import ParityError
-from vmexport.runtime.agreement import TOLERANCES, coarser, compare_logits, relative_l2
+from vmexport.runtime.tolerance import TOLERANCES, coarser, compare_logits, relative_l2
 
 REFERENCE = np.array([[1.0, 2.0, -4.0], [0.5, 0.25, 0.0]], np.float32)
 

@@ -1,6 +1,6 @@
 """Decoding one video to see whether it can be used, here or in a process that it may take down.
 
-`python -m vmexport.data.examine` is that process: orders and answers as JSON lines.
+`python -m vmexport.data.check_one` is that process: orders and answers as JSON lines.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Examiner:
     def _start(self) -> subprocess.Popen[str]:
         """A new process."""
         return subprocess.Popen(
-            [sys.executable, "-m", "vmexport.data.examine"],
+            [sys.executable, "-m", "vmexport.data.check_one"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

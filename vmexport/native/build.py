@@ -6,25 +6,74 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmexport.errors import BuildError
+from vmexport.config.threads import usable_cores
+from vmexport.errors import BuildError, UsageError
 from vmexport.files import FULL_DISK
-from vmexport.ops import abi, cache
-from vmexport.ops.build_report import BUILT, BuildReport, Target, built, read_targets
-from vmexport.ops.build_request import Request, understand
-from vmexport.ops.build_steps import Progress, disk_full, run_step
-from vmexport.ops.sources import require_sources, source_digest
-from vmexport.ops.toolchain import Toolchain, find_toolchain
+from vmexport.native import cache, gpu
+from vmexport.native.cache import BUILT, Target, built, parse_targets
+from vmexport.native.cmake import Progress, disk_full, run_step
+from vmexport.native.libraries import ABI_VERSION
+from vmexport.native.sources import require_sources, source_digest
+from vmexport.native.toolchain import Toolchain, find_toolchain
 
 LOG = "build.log"
 HEADERS = Path("onnxruntime-headers") / "include"
 """Where CMake unpacks ONNX Runtime's headers, within a build folder."""
+CUDA_CHOICES = ("auto", "on", "off")
+BYTES_PER_JOB = 3 << 29
+"""Memory that one compiler may need (nvcc with its templates; 1.5 GiB): fewer jobs where there is less."""
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """Outcome of `vmexport.build_plugins`.
+
+    Attributes:
+        folder: where the libraries lie.
+        targets: every target that CMake reported.
+        reused: the libraries were here already, made from the same sources by the same tools.
+        seconds: how long it took.
+        cuda: `auto`, `on` or `off`, as asked for.
+        architectures: GPU architectures asked for, such as `87`; empty stands for CMake's full list.
+        notes: remarks on how the request was understood.
+        toolchain: versions of the tools by name.
+        log: the whole output of CMake and the compilers.
+    """
+
+    folder: Path
+    targets: tuple[Target, ...]
+    reused: bool
+    seconds: float
+    cuda: str
+    architectures: tuple[str, ...]
+    notes: tuple[str, ...]
+    toolchain: Mapping[str, str]
+    log: Path
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to build.
+
+    Attributes:
+        cuda: `auto`, `on` or `off`.
+        architectures: GPU architectures, such as `87`; empty stands for CMake's full list.
+        notes: remarks on how the words were understood.
+        jobs: compilers at a time.
+    """
+
+    cuda: str
+    architectures: tuple[str, ...]
+    notes: tuple[str, ...]
+    jobs: int
 
 
 def build_plugins(
@@ -56,7 +105,7 @@ def build_plugins(
     """
     started = time.monotonic()
     say: Progress = progress or (lambda _text, _done, _total: None)
-    request = understand(cuda, architectures, jobs)
+    request = _understand(cuda, architectures, jobs)
     sources = require_sources()
     tools = find_toolchain(cuda, sources)
     digest = source_digest(sources)
@@ -120,7 +169,7 @@ class _Build:
 
 def _key(digest: str, tools: Toolchain, request: Request) -> str:
     """Digest of all that decides what comes out."""
-    parts = [digest, abi.ABI_VERSION, dict(tools.versions), request.cuda, request.architectures]
+    parts = [digest, ABI_VERSION, dict(tools.versions), request.cuda, request.architectures]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -204,3 +253,55 @@ def _disk_errors() -> Iterator[None]:
         if error.errno in FULL_DISK:
             raise disk_full(cache.cache_root().parent) from error
         raise
+
+
+def read_targets(path: Path) -> tuple[Target, ...]:
+    """Read the `report.json` that `plugins/cmake/Report.cmake` writes.
+
+    Raises:
+        BuildError: it is missing or damaged.
+    """
+    try:
+        return parse_targets(json.loads(path.read_text(encoding="utf-8"))["targets"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BuildError(
+            "CMake wrote no report of its targets", f"{path}: {error}", "vmexport plugin build --force"
+        ) from error
+
+
+def _understand(cuda: str, architectures: str, jobs: int) -> Request:
+    """Check the words of a call and look up what `native` stands for.
+
+    Raises:
+        UsageError: an unknown value, with those there are.
+    """
+    if cuda not in CUDA_CHOICES:
+        raise UsageError(f"unknown value for cuda: {cuda!r}", f"expected one of {', '.join(CUDA_CHOICES)}")
+    if jobs < 0:
+        raise UsageError(f"unknown value for jobs: {jobs}", "expected 0 (as many as fit) or more")
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    if architectures == "native":
+        names = () if cuda == "off" else gpu.compute_capabilities()
+        if not names and cuda != "off":
+            notes = ("no GPU was found here, so CUDA code is built for all architectures",)
+    elif architectures != "all":
+        names = tuple(word for word in re.split(r"[;,\s]+", architectures) if word)
+        wrong = [word for word in names if not re.fullmatch(r"\d{2,3}", word)]
+        if wrong or not names:
+            raise UsageError(
+                f"unknown value for architectures: {architectures!r}",
+                "expected native, all, or compute capabilities without the dot",
+                'vmexport plugin build --architectures "87;90"',
+            )
+        names = tuple(sorted(set(names), key=int))
+    return Request(cuda, names, notes, jobs or _jobs())
+
+
+def _jobs() -> int:
+    """One compiler a core, as far as memory goes."""
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return usable_cores()
+    return max(1, min(usable_cores(), free // BYTES_PER_JOB))

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 from vmexport.errors import UsageError
 
+ABI_VERSION = 2
+"""Version of the C interface, `VMEXPORT_ABI_VERSION` of `plugins/scan/params.h`."""
+
 SCAN_LIBRARY = "libvmexport_scan.so"
 ORT_LIBRARY = "libvmexport_ort.so"
 CUDA_LIBRARY = "libvmexport_scan_cuda.so"

@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import vmexport
 from vmexport.errors import EnvironmentProblem
-from vmexport.ops import cache
-from vmexport.ops.build_report import built
-from vmexport.ops.libraries import (
+from vmexport.native import cache
+from vmexport.native.cache import built
+from vmexport.native.libraries import (
     BUILD_FIX,
     CUDA_BUILD_FIX,
     CUDA_LIBRARY,
@@ -23,8 +22,9 @@ from vmexport.ops.libraries import (
     build_fix,
     file_name,
 )
-from vmexport.ops.sources import source_digest, source_folder
-from vmexport.ops.trust import require_trusted
+from vmexport.native.sources import source_digest, source_folder
+from vmexport.native.trust import require_trusted
+from vmexport.package import package_folders
 
 __all__ = [
     "BUILD_FIX",
@@ -121,7 +121,7 @@ def _find(name: str, tensorrt_major: int | None = None) -> tuple[Path, str] | No
 
 def _in_package(name: str) -> Path | None:
     """The package's own copy."""
-    paths = (Path(entry) / "_native" / name for entry in vmexport.__path__)
+    paths = (folder / "_native" / name for folder in package_folders())
     return next((path.resolve() for path in paths if path.is_file()), None)
 
 

@@ -14,20 +14,36 @@ import platform
 import shutil
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmexport import __version__
 from vmexport.errors import EnvironmentProblem
 from vmexport.files import FULL_DISK
-from vmexport.ops.build_report import Target, built, parse_targets
-from vmexport.ops.trust import distrust
+from vmexport.native.trust import distrust
+from vmexport.package import VERSION
 
 MANIFEST = "build.json"
+BUILT, SKIPPED = "BUILT", "SKIPPED"
+"""States of a target."""
 KEPT_ENTRIES = 8
 """Entries of one version and platform that stay; older ones go with the next build."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target of the CMake project.
+
+    Attributes:
+        name: file name of a library.
+        state: `BUILT` or `SKIPPED`.
+        detail: what it is, or why it was skipped and which package has what it lacks.
+    """
+
+    name: str
+    state: str
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -116,7 +132,7 @@ def prepare_root() -> Path:
 
 def platform_folder() -> Path:
     """Where the entries of this version and platform lie."""
-    return cache_root().resolve() / "native" / __version__ / platform_tag()
+    return cache_root().resolve() / "native" / VERSION / platform_tag()
 
 
 def entries() -> list[Entry]:
@@ -205,3 +221,13 @@ def _unusable(root: Path, error: OSError) -> EnvironmentProblem:
         error.strerror or str(error),
         "XDG_CACHE_HOME=<a folder of yours> vmexport plugin build",
     )
+
+
+def parse_targets(values: Iterable[Mapping[str, Any]]) -> tuple[Target, ...]:
+    """Targets from JSON objects."""
+    return tuple(Target(str(x["name"]), str(x["state"]), str(x["detail"])) for x in values)
+
+
+def built(targets: Iterable[Target]) -> tuple[str, ...]:
+    """Names of the targets that are libraries and were built."""
+    return tuple(x.name for x in targets if x.state == BUILT and x.name.endswith(".so"))

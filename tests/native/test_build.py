@@ -18,9 +18,9 @@ from fake_cmake import BOTH, FakeCmake
 
 import vmexport
 from vmexport.errors import BuildError, EnvironmentProblem, OutOfMemory, UsageError
-from vmexport.ops import cache, sources
-from vmexport.ops.building import build_plugins
-from vmexport.ops.loading import locate
+from vmexport.native import cache, sources
+from vmexport.native.build import build_plugins
+from vmexport.native.loading import locate
 from vmexport.ops.native import NativeLibrary
 
 PROGRAM = "from vmexport.cli.main import run; run()"
@@ -128,8 +128,8 @@ def test_what_was_skipped_is_asked_for_again(cmake: FakeCmake, monkeypatch: pyte
 
 
 def test_architectures_reach_cmake(cmake: FakeCmake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vmexport.ops.gpu.compute_capabilities", lambda: ("89",))
-    monkeypatch.setattr("vmexport.ops.toolchain.find_nvcc", lambda: "/bin/true")
+    monkeypatch.setattr("vmexport.native.gpu.compute_capabilities", lambda: ("89",))
+    monkeypatch.setattr("vmexport.native.toolchain.find_nvcc", lambda: "/bin/true")
     assert build_plugins("auto").architectures == ("89",)
     assert build_plugins("auto", "90, 87").architectures == ("87", "90")
     assert build_plugins("on", "all").architectures == ()
@@ -141,7 +141,7 @@ def test_architectures_reach_cmake(cmake: FakeCmake, monkeypatch: pytest.MonkeyP
 
 
 def test_without_a_gpu_native_is_all_and_says_so(cmake: FakeCmake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vmexport.ops.gpu.compute_capabilities", lambda: ())
+    monkeypatch.setattr("vmexport.native.gpu.compute_capabilities", lambda: ())
     report = build_plugins("auto")
     assert report.architectures == ()
     assert "all architectures" in report.notes[0]

@@ -6,9 +6,9 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vmexport.bench.environment import Environment, environment, installed_version
-from vmexport.bench.finding import BROKEN, MISSING, OK, Finding
-from vmexport.bench.plugins import self_test
+from vmexport.doctor.environment import Environment, environment, installed_version
+from vmexport.doctor.finding import BROKEN, MISSING, OK, Finding
+from vmexport.doctor.self_test import self_test
 
 PARTS: Mapping[str, str] = {
     "numpy": "everything",

@@ -11,8 +11,8 @@ import numpy as np
 from vmexport.config import Architecture
 from vmexport.config.metadata import ENGINE_SUFFIXES
 from vmexport.errors import ParityError, UsageError
-from vmexport.runtime.agreement import TOLERANCES, Agreement, Tolerance, coarser, compare_logits
 from vmexport.runtime.runner import Array, Runner
+from vmexport.runtime.tolerance import TOLERANCES, Agreement, Tolerance, coarser, compare_logits
 
 SEED = 0
 

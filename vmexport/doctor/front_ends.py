@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from vmexport.bench.oracle import CHANNELS, FRAME, LENGTH, ORDERS, Array
-from vmexport.ops import gpu
-from vmexport.ops.libraries import CUDA_BUILD_FIX
+from vmexport.doctor.oracle import CHANNELS, FRAME, LENGTH, ORDERS, Array
+from vmexport.native import gpu
+from vmexport.native.libraries import CUDA_BUILD_FIX
 from vmexport.ops.native import Buffer, NativeLibrary, Order
 from vmexport.ops.schema import DOMAIN, OPSET_VERSION, SELECTIVE_SCAN
 

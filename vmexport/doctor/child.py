@@ -1,4 +1,4 @@
-"""Numeric self-test of every kernel through every front end: `python -m vmexport.bench.selftest`.
+"""Numeric self-test of every kernel through every front end: `python -m vmexport.doctor.child`.
 
 Random numbers go through the kernel and through a float64 oracle of a few lines. Each outcome is printed as
 one JSON line as soon as it is known, so that after a crash the caller still sees what came before it.
@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vmexport.bench import kernels
-from vmexport.bench.environment import installed_version
-from vmexport.bench.finding import BROKEN, MISSING, OK, SKIPPED, Finding
-from vmexport.bench.kernels import Untestable
-from vmexport.bench.oracle import Array, conv_inputs, conv_oracle, scan_inputs, scan_oracle
+from vmexport.doctor import front_ends as kernels
+from vmexport.doctor.environment import installed_version
+from vmexport.doctor.finding import BROKEN, MISSING, OK, SKIPPED, Finding
+from vmexport.doctor.front_ends import Untestable
+from vmexport.doctor.oracle import Array, conv_inputs, conv_oracle, scan_inputs, scan_oracle
 from vmexport.errors import VmexportError
-from vmexport.ops import gpu
-from vmexport.ops.libraries import (
+from vmexport.native import gpu
+from vmexport.native.libraries import (
     CUDA_BUILD_FIX,
     CUDA_LIBRARIES,
     CUDA_LIBRARY,
@@ -34,9 +34,9 @@ from vmexport.ops.libraries import (
     TRT_LIBRARIES,
     build_fix,
 )
-from vmexport.ops.loading import library_path
+from vmexport.native.loading import library_path
+from vmexport.native.plugin_info import PluginBuild, read_plugin_build
 from vmexport.ops.native import load_native
-from vmexport.ops.plugin_build import PluginBuild, read_plugin_build
 from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
 
 NVCC_LIBRARIES = (*CUDA_LIBRARIES, *TRT_LIBRARIES)

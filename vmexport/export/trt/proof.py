@@ -12,9 +12,9 @@ from vmexport.export.prepare import Prepared
 from vmexport.export.report import parity_record
 from vmexport.export.trt.progress import Progress
 from vmexport.export.trt.target import Target
+from vmexport.runtime.compare import ParityReport, compare_runners
 from vmexport.runtime.engine_runner import EngineRunner
 from vmexport.runtime.onnx_runner import PARITY_FAILED, OnnxRunner
-from vmexport.runtime.parity import ParityReport, compare_runners
 from vmexport.runtime.runner import Runner
 from vmexport.runtime.session import SessionOptions
 

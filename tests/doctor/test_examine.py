@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from vmexport.bench import doctor
-from vmexport.bench.doctor import EXTRAS
-from vmexport.bench.finding import BROKEN
-from vmexport.ops.libraries import LIBRARIES
+from vmexport.doctor import examine as doctor
+from vmexport.doctor.examine import EXTRAS
+from vmexport.doctor.finding import BROKEN
+from vmexport.native.libraries import LIBRARIES
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from vmexport.errors import EnvironmentProblem
-from vmexport.ops.libraries import TRT_LIBRARY
-from vmexport.ops.loading import library_path
-from vmexport.ops.plugin_build import PluginBuild, read_plugin_build
+from vmexport.native.libraries import TRT_LIBRARY
+from vmexport.native.loading import library_path
+from vmexport.native.plugin_info import PluginBuild, read_plugin_build
 
 
 def compiled(folder: Path, source: str) -> Path:

@@ -9,11 +9,11 @@ import pytest
 
 import vmexport
 from vmexport.errors import EnvironmentProblem, UsageError
-from vmexport.ops import cache
-from vmexport.ops.build_report import BUILT, Target
-from vmexport.ops.libraries import CUDA_LIBRARY, SCAN_LIBRARY, TRT_LIBRARY
-from vmexport.ops.loading import library_path, locate, locate_plugins
-from vmexport.ops.sources import source_digest
+from vmexport.native import cache
+from vmexport.native.cache import BUILT, Target
+from vmexport.native.libraries import CUDA_LIBRARY, SCAN_LIBRARY, TRT_LIBRARY
+from vmexport.native.loading import library_path, locate, locate_plugins
+from vmexport.native.sources import source_digest
 
 
 class Installation:
@@ -115,7 +115,7 @@ def test_libraries_of_other_versions_and_machines_do_not_count(
     if changed == "platform":
         monkeypatch.setattr("platform.machine", lambda: "riscv64")
     else:
-        monkeypatch.setattr(cache, "__version__", "99")
+        monkeypatch.setattr(cache, "VERSION", "99")
     assert library_path(SCAN_LIBRARY) is None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vmexport.errors import BuildError, EnvironmentProblem, OutOfMemory
-from vmexport.ops.build_steps import explain, run_step
+from vmexport.native.cmake import explain, run_step
 
 
 @pytest.mark.parametrize(

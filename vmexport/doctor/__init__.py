@@ -1,0 +1,1 @@
+"""Health of this machine: what runs here, proven against a float64 definition."""

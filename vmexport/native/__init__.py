@@ -1,0 +1,1 @@
+"""The native libraries: find, trust, load and build them."""
