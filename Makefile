@@ -83,7 +83,7 @@ setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml
 	PYTHON="$(PYTHON)" bash plugins/cmake/make_venv.sh "$(VENV)"
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet "scikit-build-core>=0.10"
+	$(BIN)/python -m pip install --quiet "scikit-build-core>=0.11"
 	$(BIN)/python -m pip install --quiet --no-build-isolation -C wheel.cmake=false -e ".[cpu,train,rtx,dev]"
 	touch $@
 
