@@ -29,6 +29,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run -Werror $(CPP) $(CUDA)
 	$(BIN)/mypy
+	$(BIN)/actionlint
 
 # The kernels under AddressSanitizer and UndefinedBehaviorSanitizer.
 native-test: setup

@@ -19,8 +19,8 @@ extern "C" int scan_plan(const int64_t* sizes, const int32_t* limits, int64_t* o
   vmexport::ScanPlan plan{};
   if (!vmexport::plan_scan(params, device, {}, &plan)) return 0;
   for (const int64_t value : {int64_t{plan.lanes}, int64_t{plan.channels}, int64_t{plan.directions},
-                              int64_t{plan.compute_threads}, int64_t{plan.threads - plan.compute_threads}, plan.jobs, plan.sum_tokens,
-                              int64_t{plan.layout.end}, int64_t{vmexport::tile_tokens(plan.lanes)}}) {
+                              int64_t{plan.compute_threads}, int64_t{plan.threads - plan.compute_threads}, plan.jobs,
+                              plan.sum_tokens, int64_t{plan.layout.end}, int64_t{vmexport::tile_tokens(plan.lanes)}}) {
     *out++ = value;
   }
   return 1;
