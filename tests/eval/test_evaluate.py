@@ -19,7 +19,7 @@ from vmexport.config import Architecture, ModelInfo, Preprocessing
 from vmexport.data import open_index
 from vmexport.errors import InputError, UsageError
 from vmexport.eval import EvaluationReport, EvaluationRequest, evaluate, reordering
-from vmexport.eval.plot import plot_confusion
+from vmexport.eval.plot import orders_chart, plot_confusion, plot_orders, wilson
 from vmexport.eval.report import write_results
 from vmexport.runtime import Runner
 
@@ -173,6 +173,27 @@ def test_files_of_the_report(films_of_classes: Path, tmp_path: Path) -> None:
         plot_confusion(report, tmp_path / "nowhere" / "confusion.png")
 
 
+def test_accuracy_by_order_is_drawn_with_its_interval_and_chance(
+    films_of_classes: Path, tmp_path: Path
+) -> None:
+    report = run(films_of_classes, reorder=("interleaved", "sequential"))
+    axes: Any = orders_chart(report).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["interleaved", "sequential"]
+    assert [bar.get_height() for bar in axes.patches] == [100 * share for share in report.reorder.values()]
+    assert "top-1 accuracy, %" in axes.get_ylabel()
+    assert f"{report.videos} videos of 3 classes" in axes.get_title()
+    assert [line.get_label() for line in axes.get_legend().get_lines()] == ["chance, 33.3 %"]
+    plot_orders(report, tmp_path / "orders.png")
+    assert (tmp_path / "orders.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_wilsons_interval() -> None:
+    assert wilson(0.5, 100) == pytest.approx((0.40383, 0.59617), abs=1e-5)
+    low, high = wilson(1.0, 20)
+    assert (low, high) == pytest.approx((0.83887, 1.0), abs=1e-5)
+    assert wilson(0.0, 20) == pytest.approx((1 - high, 1 - low), abs=1e-9)
+
+
 def test_every_form_of_a_model_has_the_same_accuracy_to_the_sample(
     films_of_classes: Path, tmp_path: Path
 ) -> None:
@@ -204,13 +225,15 @@ def test_the_command(films_of_classes: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     save_checkpoint(small_model(num_classes=3, frames=FRAMES), tmp_path / "model.safetensors")
     words = ["eval", "model.safetensors", "--data", str(films_of_classes), "--reorder", "all"]
-    done = CliRunner().invoke(app, [*words, "--json", "--confusion", "c.png", "--predictions", "p.csv"])
+    done = CliRunner().invoke(app, [*words, "--json", "--confusion", "c.png", "--predictions", "p.csv",
+                                        "--chart", "o.png"])  # fmt: skip
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     assert list(report["reorder"]) == ["interleaved", "pairwise", "blockwise", "sequential"]
     assert report["reorder"]["sequential"] == report["top1"]
     assert (tmp_path / "c.png").is_file()
     assert (tmp_path / "p.csv").is_file()
+    assert (tmp_path / "o.png").is_file()
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0
     assert "interleaved" in done.stdout
@@ -219,6 +242,7 @@ def test_the_command(films_of_classes: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("vmexport.eval.evaluation.evaluate", None)  # a bad place is refused before the work
     assert CliRunner().invoke(app, [*words, "--confusion", "none/c.png"]).exit_code == 4
     assert CliRunner().invoke(app, [*words, "--predictions", "."]).exit_code == 4
+    assert CliRunner().invoke(app, [*words[:-1], "blockwise", "--chart", "o.png"]).exit_code == 2
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(app, ["eval", "model.safetensors", "--data", "nowhere"]).exit_code == 4

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmexport.cli import options, render
+from vmexport.files import require_writable
 
 if TYPE_CHECKING:
     from vmexport.bench.report import BackendResult, BenchmarkReport
@@ -31,6 +32,9 @@ def bench(
         typer.Option(min=0.01, help="Seconds of timing for each backend, unless --runs is given."),
     ] = None,
     threads: options.Threads = 0,
+    chart: Annotated[
+        Path | None, typer.Option(help="PNG file for the table as bars.", show_default=False)
+    ] = None,
     trust_pickle: options.TrustPickle = False,
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
@@ -41,6 +45,9 @@ def bench(
     preset with random weights. Where MODEL is an engine, the .onnx or .safetensors file of its name beside it
     is the reference.
     """
+    if chart is not None:
+        require_writable(chart)
+        from vmexport.bench.chart import draw_chart  # where matplotlib is missing, before the work
     with render.progress("loading") as say:
         from vmexport.bench.measure import benchmark
 
@@ -57,6 +64,9 @@ def bench(
         render.as_json({"passed": report.passed, **render.plain(report)})
     else:
         _show(report)
+    if chart is not None and any(result.latency for result in report.results):
+        draw_chart(report, chart)
+        render.note(f"wrote {chart}")
     report.require()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmexport.cli import options, render
+from vmexport.errors import UsageError
 from vmexport.files import require_writable
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ def eval_command(
     confusion: Annotated[
         Path | None, typer.Option(help="PNG file for the confusion matrix.", show_default=False)
     ] = None,
+    chart: Annotated[
+        Path | None,
+        typer.Option(
+            help="PNG file for accuracy by order of the frames; needs --reorder.", show_default=False
+        ),
+    ] = None,
     predictions: Annotated[
         Path | None, typer.Option(help="CSV file for what was predicted of each video.", show_default=False)
     ] = None,
@@ -51,16 +58,25 @@ def eval_command(
     from vmexport.eval.evaluation import EvaluationRequest, evaluate
     from vmexport.eval.reorder import parse_reorderings
 
-    for path in (confusion, predictions):
+    for path in (confusion, chart, predictions):
         if path is not None:
             require_writable(path)
+    orders = parse_reorderings(reorder)
+    if chart is not None and len(orders) < 2:
+        raise UsageError(
+            f"{chart} would hold a single bar",
+            f"the only order of the frames is {orders[0]}",
+            "--reorder all",
+        )
+    if confusion is not None or chart is not None:  # where matplotlib is missing, before the work
+        from vmexport.eval.plot import plot_confusion, plot_orders
     request = EvaluationRequest(
         split=split,
         layout=layout,
         videos=videos,
         fold=fold,
         views=views,
-        reorder=parse_reorderings(reorder),
+        reorder=orders,
         workers=workers,
         skip_bad=skip_bad,
         device=device,
@@ -68,9 +84,9 @@ def eval_command(
     with render.counted_progress(f"evaluating {model}") as progress:
         report = evaluate(model, data, request, progress)
     if confusion is not None:
-        from vmexport.eval.plot import plot_confusion
-
         plot_confusion(report, confusion)
+    if chart is not None:
+        plot_orders(report, chart)
     if predictions is not None:
         from vmexport.eval.report import write_results
 
