@@ -11,7 +11,6 @@ Results go to results/backward-cpu.json.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from common import Goal, finish, in_turns, summary
+from common import Goal, Run, argument_parser, begin, finish, in_turns, summary
 from operator_cpu import ATTRIBUTES, TURN_SECONDS, D, L, N, tensors
 from peers import one_thread
 from torch import Tensor
@@ -117,12 +116,11 @@ def unbound_scan(inputs: ScanTensors) -> Tensor:
 
 def main() -> int:
     """Run the benchmark; exit status 8 where a must is missed, 6 where a contender computes otherwise."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--slow-rounds", type=int, default=2)
     options = parser.parse_args()
+    run = begin(options)
     inputs, grad_y = problem()
     expected = definition(inputs, grad_y, torch.float64)
     quick = {f"forward + backward, {n}": native(inputs, grad_y, n) for n in (1, 2)}
@@ -141,7 +139,7 @@ def main() -> int:
             errors[name] = _errors(name, found, expected)
     alone = {f"forward, {n}": native_forward(inputs, n) for n in (1, 2)}
     times = summary(in_turns({**quick, **alone}, options.rounds, TURN_SECONDS))
-    return _report(times, slow_ms, errors)
+    return _report(run, times, slow_ms, errors)
 
 
 def _errors(name: str, found: Gradients, expected: list[Tensor]) -> dict[str, float]:
@@ -157,6 +155,7 @@ def _errors(name: str, found: Gradients, expected: list[Tensor]) -> dict[str, fl
 
 
 def _report(
+    run: Run,
     times: Mapping[str, Mapping[str, float]],
     slow_ms: Mapping[str, list[float]],
     errors: Mapping[str, Mapping[str, float]],
@@ -195,7 +194,7 @@ def _report(
         "errors": errors,
     }
     title = f"selective scan, forward + backward, one direction, L={L}, D={D}, N={N}, float32"
-    return 0 if finish("backward-cpu", title, goals, details) else 8
+    return 0 if finish(run, "backward-cpu", title, goals, details) else 8
 
 
 def _asking(inputs: ScanTensors) -> list[Tensor]:

@@ -1,11 +1,14 @@
-"""What the benchmark scripts share: turns, goals, results on disk."""
+"""What the benchmark scripts share: a clean commit, turns, goals, results on disk."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,11 +16,73 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from vmexport.doctor.environment import environment
+from vmexport.doctor.environment import Environment, environment
 
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks/results"
+WRITTEN_FROM_RESULTS = ("benchmarks/results", "docs", "README.md")
+"""Changes here do not change what is measured: results, and the pages that quote them."""
 PAUSE_SECONDS = 0.25
 """Between turns: thread pools of the last contender go to sleep before the next one starts."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a benchmark from its first second.
+
+    Attributes:
+        machine: processor, versions and commit when it began.
+        clean: whether the sources were those of the commit.
+        started: reading of the monotonic clock, seconds.
+    """
+
+    machine: Environment
+    clean: bool
+    started: float = field(default_factory=time.monotonic)
+
+
+def argument_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser that knows `--allow-dirty`, which every script has."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--allow-dirty", action="store_true", help="measure sources that no commit holds; the result says so"
+    )
+    return parser
+
+
+def begin(options: argparse.Namespace) -> Run:
+    """Note machine and commit before anything is measured.
+
+    Ends the program with exit status 3 where the sources are not those of a commit: nobody could repeat the
+    measurement. With `--allow-dirty` it goes on, and the result carries `"clean": false`.
+    """
+    commit, changed = source_state(ROOT)
+    if (commit is None or changed) and not options.allow_dirty:
+        why = f"changed since {commit}: {', '.join(changed)}" if commit else "this is no git checkout"
+        fix = "git stash, or commit; or --allow-dirty, which the result then says"
+        print(f"nothing is measured: no commit holds these sources\nwhy: {why}\nfix: {fix}", file=sys.stderr)
+        raise SystemExit(3)
+    named = f"{commit}-dirty" if commit and changed else commit
+    return Run(replace(environment(), commit=named), clean=commit is not None and not changed)
+
+
+def source_state(root: Path) -> tuple[str | None, list[str]]:
+    """Commit of a checkout, None outside of one, and the files that differ from it, results aside."""
+    left_out = [f":(exclude){name}" for name in WRITTEN_FROM_RESULTS]
+    commit = _git(root, "rev-parse", "--short=12", "HEAD").strip()
+    status = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *left_out)
+    return commit or None, [line[3:] for line in status.splitlines()]
+
+
+def _git(root: Path, *words: str) -> str:
+    """Output of a git command; empty where git is missing or fails."""
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout if done.returncode == 0 else ""
 
 
 @dataclass(frozen=True)
@@ -88,10 +153,11 @@ def summary(times: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
     }
 
 
-def finish(name: str, title: str, goals: list[Goal], details: Mapping[str, Any]) -> bool:
+def finish(run: Run, name: str, title: str, goals: list[Goal], details: Mapping[str, Any]) -> bool:
     """Print the goals and write `results/NAME.json`.
 
     Args:
+        run: what `begin` returned.
         name: file name without suffix.
         title: what was measured on what.
         goals: figures with their limits.
@@ -100,7 +166,7 @@ def finish(name: str, title: str, goals: list[Goal], details: Mapping[str, Any])
     Returns:
         whether every `must` holds.
     """
-    machine = environment()
+    machine = run.machine
     table = Table(title=f"{title}; {machine.cpu}, {machine.cores} cores", title_justify="left")
     for column in ("figure", "measured", "must", "target", "reached"):
         table.add_column(column, justify="left" if column == "figure" else "right")
@@ -115,13 +181,18 @@ def finish(name: str, title: str, goals: list[Goal], details: Mapping[str, Any])
             goal.verdict,
         )
     Console().print(table)
+    verdicts = [{**asdict(goal), "reached": goal.verdict} for goal in goals]
+    write(run, RESULTS / f"{name}.json", {"benchmark": name, "title": title, "goals": verdicts, **details})
+    return all(goal.verdict != "MISSED" for goal in goals)
+
+
+def write(run: Run, path: Path, details: Mapping[str, Any]) -> None:
+    """Write a result: what was found, after the machine, the commit and how long it took."""
     document = {
-        "benchmark": name,
-        "title": title,
-        "environment": asdict(machine),
-        "goals": [{**asdict(goal), "reached": goal.verdict} for goal in goals],
+        "environment": asdict(run.machine),
+        "clean": run.clean,
+        "seconds": round(time.monotonic() - run.started, 1),
         **details,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    return all(goal.verdict != "MISSED" for goal in goals)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

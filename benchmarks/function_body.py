@@ -10,7 +10,6 @@ results/function_body-cpu.json.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from common import Goal, finish, in_turns, summary
+from common import Goal, argument_parser, begin, finish, in_turns, summary
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from plain_scan import plain_scan
@@ -165,10 +164,11 @@ def measure(
 
 def main() -> int:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
+    run = begin(arguments)
     scans = {
         "a Scan a direction, state (N, D)": _plain_scan(decays_before=False),
         "a Scan a direction, decays of all tokens before it": _plain_scan(decays_before=True),
@@ -188,7 +188,9 @@ def main() -> int:
         more, details[op] = measure(op, forms, ours, arguments.rounds, arguments.threads)
         goals.extend(more)
     title = f"Function bodies, both directions, L={L}, D={D}, N={N}, {arguments.threads} threads"
-    return 0 if finish("function_body-cpu", title, goals, {"threads": arguments.threads, **details}) else 1
+    return (
+        0 if finish(run, "function_body-cpu", title, goals, {"threads": arguments.threads, **details}) else 1
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Everything that needs a GPU, in one command and without a network: build for this GPU, run the tests marked `gpu`,
 # the native tests under compute-sanitizer, and the benchmarks, which write benchmarks/results/<gpu>-*.json.
-#   usage: bash benchmarks/gpu_check.sh [--quick] [build] [test] [sanitize] [operator] [model] [tensorrt]
+#   usage: bash benchmarks/gpu_check.sh [--quick] [--allow-dirty] [build] [test] [sanitize] [operator] [model] [tensorrt]
 # (no step: all of them). PYTHON names the interpreter; by default .venv/bin/python where that sees a GPU, else python3.
+# --allow-dirty: also from sources that no commit holds, such as a copy without .git; the results say so.
 # TensorRT: TENSORRT_INCLUDE_DIR names the folder of its headers, TENSORRT_LIB_DIR that of its libraries, where they are
 # not the system's; without either the step is skipped and says why.
 # A step that fails does not stop the later ones; the last lines say which failed, and the exit status is the first's:
@@ -11,10 +12,10 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
 
-quick=() steps=()
+options=() steps=()
 for word in "$@"; do
   case $word in
-    --quick) quick=(--quick) ;;
+    --quick | --allow-dirty) options+=("$word") ;;
     build | test | sanitize | operator | model | tensorrt) steps+=("$word") ;;
     *)
       printf 'unknown step %s\nwhy: the steps are build, test, sanitize, operator, model and tensorrt\nfix: bash benchmarks/gpu_check.sh\n' "$word" >&2
@@ -111,9 +112,9 @@ run_sanitize() {
   return $status
 }
 
-run_operator() { "$python" benchmarks/gpu_operator.py "${quick[@]}"; }
-run_model() { "$python" benchmarks/gpu_model.py "${quick[@]}"; }
-run_tensorrt() { "$python" benchmarks/gpu_tensorrt.py "${quick[@]}"; }
+run_operator() { "$python" benchmarks/gpu_operator.py "${options[@]}"; }
+run_model() { "$python" benchmarks/gpu_model.py "${options[@]}"; }
+run_tensorrt() { "$python" benchmarks/gpu_tensorrt.py "${options[@]}"; }
 
 status=0 report=()
 for name in "${steps[@]}"; do

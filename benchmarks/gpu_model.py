@@ -11,7 +11,6 @@ results/<gpu>-model.json.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import importlib
 import math
@@ -23,7 +22,7 @@ from typing import Any
 from unittest import mock
 
 import torch
-from common import Goal, finish
+from common import Goal, argument_parser, begin, finish
 from gpu_common import (
     captured,
     copies_beyond_cache,
@@ -154,12 +153,11 @@ def show(row: Mapping[str, Any]) -> None:
 
 def main() -> int:
     """Run the benchmark; exit status 8 where a must is missed, 6 where a contender computes otherwise."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="only fp16")
     options = parser.parse_args()
     device = require_gpu()
+    run = begin(options)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     kernel, source = announce_mamba()
     model = create_model(PRESET, frames=FRAMES)
@@ -181,7 +179,7 @@ def main() -> int:
     details = {"gpu": before, "after": nvidia_smi(), "mamba_ssm": source,
                "mamba_ssm_convolution": convolution, "rows": rows}  # fmt: skip
     title = f"{PRESET}, {FRAMES} frames, on {before['name']}"
-    met = finish(f"{prefix}-model", title, goals(rows), details)
+    met = finish(run, f"{prefix}-model", title, goals(rows), details)
     wrong = [name for row in rows for name, value in row["parity"].items() if not value["passed"]]
     if wrong:
         print(f"parity failed: {', '.join(wrong)}", file=sys.stderr)

@@ -10,7 +10,6 @@ through more inputs than the L2 cache holds. Results go to results/<gpu>-operato
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from common import Goal, finish
+from common import Goal, argument_parser, begin, finish
 from gpu_common import (
     DTYPES,
     captured,
@@ -198,12 +197,11 @@ def show(row: Mapping[str, Any]) -> None:
 
 def main() -> int:
     """Run the benchmark; exit status 8 where a must is missed, 6 where a contender computes otherwise."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="only L=1569")
     options = parser.parse_args()
     device = require_gpu()
+    run = begin(options)
     kernel, source = announce_mamba()
     rows, before = [], gpu_environment(device)
     with torch.inference_mode():
@@ -214,7 +212,7 @@ def main() -> int:
     prefix = short_name(before["name"])
     details = {"gpu": before, "after": nvidia_smi(), "mamba_ssm": source, "rows": rows}
     title = f"selective scan, both directions, D={D}, N={N}, on {before['name']}"
-    met = finish(f"{prefix}-operator", title, goals(rows, prefix), details)
+    met = finish(run, f"{prefix}-operator", title, goals(rows, prefix), details)
     wrong = [row for row in rows if any(name not in row["times"] for name in row["relative_l2"])]
     if wrong:
         print(f"{len(wrong)} rows failed parity", file=sys.stderr)

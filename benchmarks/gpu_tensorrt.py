@@ -11,7 +11,6 @@ results/<gpu>-tensorrt.json. Where there is no TensorRT the benchmark says so an
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -24,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Goal, finish
+from common import Goal, argument_parser, begin, finish
 from gpu_common import gpu_environment, nvidia_smi, require_gpu, short_name
 from gpu_model import BATCHES, FRAMES, PRECISIONS, PRESET, reference_operators
 
@@ -142,13 +141,12 @@ def show(row: Mapping[str, Any]) -> None:
 
 def main() -> int:
     """Run the benchmark; exit status 0, 8 (a must is missed), that of the first failed engine, or 77."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="only fp16")
     parser.add_argument("--lib-dir", default=os.environ.get("TENSORRT_LIB_DIR", ""), metavar="DIR")
     options = parser.parse_args()
     device = require_gpu()
+    run = begin(options)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     model = create_model(PRESET, frames=FRAMES)
     before, rows = gpu_environment(device), []
@@ -167,7 +165,7 @@ def main() -> int:
     title = f"{PRESET}, {FRAMES} frames, TensorRT engine on {before['name']}"
     details = {"gpu": before, "after": nvidia_smi(), "rows": rows}
     gpu = short_name(before["name"])
-    met = finish(f"{gpu}-tensorrt", title, goals(rows, gpu), details)
+    met = finish(run, f"{gpu}-tensorrt", title, goals(rows, gpu), details)
     failed = [row for row in rows if row["exit_status"] != ExitCode.OK]
     if failed:
         print(f"{len(failed)} of {len(rows)} engines failed", file=sys.stderr)

@@ -10,7 +10,6 @@ with the float32 network on the timed clips first. Results go to results/model-c
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from unittest import mock
 import numpy as np
 import onnx
 import torch
-from common import Goal, finish, in_turns, summary
+from common import Goal, Run, argument_parser, begin, finish, in_turns, summary
 from onnx import TensorProto, helper, numpy_helper
 from peers import in_place_scan, lean_scan, one_thread
 from torch import Tensor
@@ -175,12 +174,11 @@ def loop_operators(stacked: bool) -> Iterator[None]:
 
 def main() -> int:
     """Run the benchmark; exit status 8 where a must is missed, 6 where a contender computes otherwise."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
+    run = begin(options)
     torch.set_num_threads(options.threads)
     model = create_model(PRESET, frames=FRAMES)
     clips = random_clips(model.architecture, 1)
@@ -206,7 +204,7 @@ def main() -> int:
         }
         parity = _parity(frozen, clips, {name: contenders[name] for name in (LIBRARY, BODY, LEAN, STACKED)})
         times = summary(in_turns(contenders, options.rounds))
-    return _report(model.architecture, times, parity, options.threads)
+    return _report(run, model.architecture, times, parity, options.threads)
 
 
 def _parity(frozen: Any, clips: Any, contenders: dict[str, Callable[[], Any]]) -> dict[str, float]:
@@ -224,7 +222,7 @@ def _parity(frozen: Any, clips: Any, contenders: dict[str, Callable[[], Any]]) -
 
 
 def _report(
-    a: Architecture, times: dict[str, dict[str, float]], parity: dict[str, float], threads: int
+    run: Run, a: Architecture, times: dict[str, dict[str, float]], parity: dict[str, float], threads: int
 ) -> int:
     """Goals out of the times."""
     ms = {name: value["median_ms"] for name, value in times.items()}
@@ -247,7 +245,7 @@ def _report(
     for name, value in times.items():
         print(f"{name:>50}: median {value['median_ms']:9.1f} ms, fastest {value['fastest_ms']:9.1f} ms")
     title = f"{PRESET}, {FRAMES} frames, batch 1, float32, {threads} threads"
-    return 0 if finish("model-cpu", title, goals, details) else 8
+    return 0 if finish(run, "model-cpu", title, goals, details) else 8
 
 
 if __name__ == "__main__":

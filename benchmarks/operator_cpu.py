@@ -11,7 +11,6 @@ Results go to results/operator-cpu.json.
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Goal, finish, in_turns, summary
+from common import Goal, Run, argument_parser, begin, finish, in_turns, summary
 from numpy.typing import NDArray
 from onnx import FunctionProto, TensorProto, helper
 from peers import in_place_scan, lean_scan, one_thread, precomputed_scan
@@ -170,11 +169,10 @@ def relative_error(found: Array, expected: NDArray[np.float64]) -> float:
 
 def main() -> int:
     """Run the benchmark; exit status 8 where a must is missed, 6 where a contender computes otherwise."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
+    run = begin(options)
     torch.set_num_threads(2)
     inputs = tensors()
     contenders: Contenders = {
@@ -199,7 +197,7 @@ def main() -> int:
         beside = in_turns(
             {"kernel, 2": contenders["kernel, 2"], **slow}, max(5, options.rounds // 3), TURN_SECONDS
         )
-    return _report(summary(times), summary(beside), errors, _wild())
+    return _report(run, summary(times), summary(beside), errors, _wild())
 
 
 def _parity(contenders: Contenders, expected: NDArray[np.float64]) -> dict[str, float]:
@@ -220,6 +218,7 @@ def _wild() -> dict[str, float]:
 
 
 def _report(
+    run: Run,
     times: dict[str, dict[str, float]],
     beside: dict[str, dict[str, float]],
     errors: dict[str, float],
@@ -249,7 +248,7 @@ def _report(
     for name, value in {**beside, **times}.items():
         print(f"{name:>32}: median {value['median_ms']:9.2f} ms, fastest {value['fastest_ms']:9.2f} ms")
     title = f"selective scan, one direction, L={L}, D={D}, N={N}, float32"
-    return 0 if finish("operator-cpu", title, goals, details) else 8
+    return 0 if finish(run, "operator-cpu", title, goals, details) else 8
 
 
 def _channels_first(x: Tensor) -> Tensor:

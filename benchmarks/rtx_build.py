@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from common import Goal, finish
+from common import Goal, argument_parser, begin, finish
 
 MODEL = "videomamba_small"
 CAPABILITIES = ("8.9",), ("8.6", "8.9", "12.0")
@@ -58,7 +58,7 @@ def one(precision: str, capabilities: str, frames: int, folder: Path) -> None:
 
 def main() -> int:
     """Build them all, print and record."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--precisions", nargs="+", default=["fp16", "fp32"], choices=["fp16", "fp32"])
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
@@ -67,6 +67,7 @@ def main() -> int:
         precision, capabilities, frames, folder = arguments.one
         one(precision, capabilities, int(frames), Path(folder))
         return 0
+    run = begin(arguments)
     with tempfile.TemporaryDirectory() as folder:
         builds = [
             build(precision, capabilities, arguments.frames, Path(folder))
@@ -77,7 +78,7 @@ def main() -> int:
         print(describe(result))
     title = f"{MODEL}, {arguments.frames} frames, TensorRT-RTX engines built ahead of time"
     met = finish(
-        "rtx-build", title, [goal for result in builds for goal in agreement(result)], {"builds": builds}
+        run, "rtx-build", title, [goal for result in builds for goal in agreement(result)], {"builds": builds}
     )
     return 0 if met else 1
 

@@ -23,7 +23,6 @@ without it, the figures in the results file stay.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import subprocess
@@ -33,7 +32,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS
+from common import RESULTS, argument_parser, begin, write
 from gpus import EX2_PER_CLOCK, GPUS, SCHEDULERS, WARP, Gpu
 from rich.console import Console
 from rich.table import Table
@@ -41,8 +40,6 @@ from sass import ToolMissingError, count, disassemble, find_tool, usage
 from scan_code import cost
 from scan_plan import Plan, Sizes, plan_of
 from static_peer import peer_figures
-
-from vmexport.doctor.environment import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "build/cuda-release/capi/libvmexport_scan_cuda.so"
@@ -182,11 +179,12 @@ def show(document: Mapping[str, Any]) -> None:
 
 def main() -> int:
     """Measure, print, write; 1 where a kernel spills or an element costs more than the goal."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--library", type=Path, default=LIBRARY)
     parser.add_argument("--mamba", type=Path, help="checkout of state-spaces/mamba")
     parser.add_argument("--output", type=Path, default=RESULT)
     arguments = parser.parse_args()
+    run = begin(arguments)
     try:
         if not arguments.library.exists():
             sys.exit(f"{arguments.library} is not there; make cuda-release builds it")
@@ -194,7 +192,6 @@ def main() -> int:
         document: Figures = {
             "benchmark": "static-cuda",
             "title": "CUDA scan as compiled; no GPU was used, times are predicted",
-            "environment": asdict(environment()),
             "assumed_issue_rate": ASSUMED_ISSUE_RATE,
             **measure(arguments.library, architectures),
         }
@@ -219,7 +216,7 @@ def main() -> int:
     for goal in goals:
         verdict = "ok" if goal["reached"] else "MISSED"
         print(f"{goal['name']}: {goal['value']:.2f}, goal {goal['must']:g}: {verdict}")
-    arguments.output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write(run, arguments.output, document)
     return 0 if all(goal["reached"] for goal in goals) else 1
 
 

@@ -11,7 +11,6 @@ go to results/synthetic-accuracy.json.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from common import Goal, finish
+from common import Goal, argument_parser, begin, finish
 
 from vmexport.data import SynthSettings, synthesize
 from vmexport.eval import REORDERINGS, EvaluationReport, EvaluationRequest, evaluate
@@ -104,21 +103,20 @@ def goals(found: dict[str, EvaluationReport]) -> list[Goal]:
 
 def main() -> int:
     """Run everything; exit status 8 where a must is missed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--clips", type=int, default=960)
     parser.add_argument("--work", type=Path, help="folder that is kept: a second call takes up the first")
     parser.add_argument("--table-epochs", type=int, default=8, help="of each row of Table 2")
     options = parser.parse_args()
+    run = begin(options)
     with tempfile.TemporaryDirectory() as temporary:
         work = options.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
-        data, run = work / "motion", work / "run"
+        data, trained = work / "motion", work / "run"
         if not data.is_dir():
             synthesize(data, SynthSettings(clips=options.clips, classes=CLASSES, seed=SEED), progress=say)
-        training = train(data, run)
-        found = evaluations(run / "model.safetensors", data)
+        training = train(data, trained)
+        found = evaluations(trained / "model.safetensors", data)
         settings = {"recipe.epochs": options.table_epochs}
         request = TrainingRequest(data=data, config="synthetic", settings=settings)
         table = ablate(2, request, work / "table-2", progress=say)
@@ -133,7 +131,11 @@ def main() -> int:
     for row in table.rows:
         print(f"{row.cells[0]:>26}: {row.top1:.1%}")
     met = finish(
-        "synthetic-accuracy", f"motion data set, {CLASSES} classes, held-out films", goals(found), details
+        run,
+        "synthetic-accuracy",
+        f"motion data set, {CLASSES} classes, held-out films",
+        goals(found),
+        details,
     )
     return 0 if met else 8
 

@@ -10,7 +10,6 @@ both take turns in one run. Results go to results/training-cpu.json.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from typing import Any
 from unittest import mock
 
 import torch
-from common import Goal, finish, in_turns, summary
+from common import Goal, argument_parser, begin, finish, in_turns, summary
 from torch import Tensor, nn
 
 from vmexport.config import Architecture
@@ -148,11 +147,10 @@ def measure(case: Case, rounds: int) -> dict[str, Any]:
 
 def main() -> int:
     """Run the benchmark; exit status 8 where a must is missed, 6 where a contender computes otherwise."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     options = parser.parse_args()
+    run = begin(options)
     torch.set_num_threads(usable_cores())
     measured = [measure(case, options.rounds) for case in cases()]
     goals = [
@@ -161,7 +159,7 @@ def main() -> int:
     ]
     title = "training step (forward, backward, AdamW), float32"
     details = {"tier": load_native().tier(), "cases": measured}
-    return 0 if finish("training-cpu", title, goals, details) else 8
+    return 0 if finish(run, "training-cpu", title, goals, details) else 8
 
 
 if __name__ == "__main__":

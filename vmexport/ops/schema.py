@@ -1,8 +1,9 @@
-"""The operator's contract as Python sees it: names, input order, scan orders."""
+"""The operators' contract as Python sees it: names, shapes, dtypes, attributes, scan orders."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 DOMAIN = "vmexport"
@@ -10,23 +11,93 @@ OPSET_VERSION = 1
 SELECTIVE_SCAN = "SelectiveScan"
 CAUSAL_CONV1D = "CausalConv1d"
 
-SCAN_INPUTS = ("u", "delta", "A", "BC", "D", "delta_bias", "z")
-"""Inputs of `vmexport::SelectiveScan`: u, delta (S,B,L,D) T; A (S,D,N) f32; BC (S,B,L,2N) T; D, delta_bias
-(S,D) f32; z (B,L,D) T. Output y (B,L,D) T."""
+ACTIVATION, PARAMETER = "T", "float32"
+"""The two kinds of dtype: T is one of `ACTIVATION_DTYPES`, the same for all tensors of a call."""
+ACTIVATION_DTYPES = ("float32", "float16", "bfloat16")
 
-CONV_INPUTS = ("x", "weight", "bias")
-"""Inputs of `vmexport::CausalConv1d`: x (B,L,D) T; weight (S,D,K) f32; bias (S,D) f32. Output u (S,B,L,D) T,
-after SiLU, in natural token order."""
 
-GRADIENT = "grad_"
-"""Begins the name of a gradient; the tensor's name follows."""
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or an output of an operator.
 
-ATTRIBUTES = ("directions", "tokens_per_frame", "class_token")
-"""Attributes of both operators; the scan has `scale` (float) besides."""
+    Attributes:
+        name: as on the ONNX node, in torch and in messages.
+        dtype: `ACTIVATION` or `PARAMETER`.
+        shape: its axes, in letters: S directions, B batch, L tokens, D channels, N states, K taps.
+        meaning: what it holds.
+    """
+
+    name: str
+    dtype: str
+    shape: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class AttributeSpec:
+    """An attribute of an operator's node.
+
+    Attributes:
+        name: as on the ONNX node.
+        kind: `ints`, `int` or `float`.
+        values: what is accepted.
+        meaning: what it says.
+    """
+
+    name: str
+    kind: str
+    values: str
+    meaning: str
+
 
 MAX_DIRECTIONS = 8
 MAX_STATES = 256
 MAX_TAPS = 8
+
+SCAN_TENSORS = (
+    TensorSpec("u", ACTIVATION, "(S, B, L, D)", "after convolution and SiLU"),
+    TensorSpec("delta", ACTIVATION, "(S, B, L, D)", "step size, before bias and softplus"),
+    TensorSpec("A", PARAMETER, "(S, D, N)", "decay rates, real and negative"),
+    TensorSpec("BC", ACTIVATION, "(S, B, L, 2N)", "B, then C, side by side"),
+    TensorSpec("D", PARAMETER, "(S, D)", "skip"),
+    TensorSpec("delta_bias", PARAMETER, "(S, D)", "added to delta before softplus"),
+    TensorSpec("z", ACTIVATION, "(B, L, D)", "gate, one for all directions"),
+)
+SCAN_OUTPUT = TensorSpec("y", ACTIVATION, "(B, L, D)", "scale · SiLU(z) · sum over the directions")
+SCAN_INPUTS = tuple(tensor.name for tensor in SCAN_TENSORS)
+"""Inputs of `vmexport::SelectiveScan`, in the node's order."""
+
+CONV_TENSORS = (
+    TensorSpec("x", ACTIVATION, "(B, L, D)", "before the convolution"),
+    TensorSpec("weight", PARAMETER, "(S, D, K)", "the last tap meets the present token"),
+    TensorSpec("bias", PARAMETER, "(S, D)", "added before SiLU"),
+)
+CONV_OUTPUT = TensorSpec("u", ACTIVATION, "(S, B, L, D)", "after SiLU")
+CONV_INPUTS = tuple(tensor.name for tensor in CONV_TENSORS)
+"""Inputs of `vmexport::CausalConv1d`, in the node's order."""
+
+ORDER_ATTRIBUTES = (
+    AttributeSpec(
+        "directions", "ints", f"1 to {MAX_DIRECTIONS} scan orders", "the order of each direction, S of them"
+    ),
+    AttributeSpec(
+        "tokens_per_frame",
+        "int",
+        "divides the patch tokens",
+        "patch tokens of a frame; read by the spatial and temporal orders only",
+    ),
+    AttributeSpec(
+        "class_token", "int", "0 or 1", "1: token 0 is a class token, which backward orders visit last"
+    ),
+)
+SCALE_ATTRIBUTE = AttributeSpec(
+    "scale", "float", "finite", "factor on the sum of the directions; the scan's only"
+)
+ATTRIBUTES = tuple(attribute.name for attribute in ORDER_ATTRIBUTES)
+"""Attributes of both operators; the scan has `scale` besides."""
+
+GRADIENT = "grad_"
+"""Begins the name of a gradient; the tensor's name follows."""
 
 
 class ScanOrder(IntEnum):
