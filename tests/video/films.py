@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -28,6 +29,21 @@ def number_of(picture: NDArray[Any]) -> int:
     halves = picture[:, : width // 2 - 2], picture[:, width // 2 + 2 :]
     low, high = (round((float(half.mean()) - BASE) / STEP) for half in halves)
     return low + DIGITS * high
+
+
+def moving(index: int, width: int = 64, height: int = 48) -> NDArray[np.uint8]:
+    """Smooth noise that wanders with the index, so that pictures are predicted from others, near and far."""
+    moved: NDArray[np.uint8] = np.roll(_smooth_noise(width, height), (index // 3, index), (0, 1))
+    return moved
+
+
+@functools.cache
+def _smooth_noise(width: int, height: int) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.float32)
+    places = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    smooth = np.mean([np.roll(noise, place, (0, 1)) for place in places], axis=0)
+    stretched = np.interp(smooth, (float(smooth.min()), float(smooth.max())), (0, 255))
+    return np.asarray(stretched, dtype=np.uint8)
 
 
 def film(

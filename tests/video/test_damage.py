@@ -123,7 +123,7 @@ def test_a_file_cut_off_anywhere(tmp_path: Path, share: float, name: str, muxer:
 
 
 def test_without_an_index_the_missing_frame_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vmexport.video.container._check_complete", lambda stream, path: None)
+    monkeypatch.setattr("vmexport.video.container.check_complete", lambda container, stream, path: None)
     path = film(tmp_path / "a.mp4", noisy(150), muxer=FAST_START, options={"bf": "0"})
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     read_frames(path, [30])

@@ -12,6 +12,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from vmexport.errors import InputError
+from vmexport.video.complete import check_complete
 
 FORBIDDEN_FORMATS = {
     "tty",
@@ -63,7 +64,7 @@ def open_video(path: Path | str) -> Iterator[tuple[av.container.InputContainer, 
                 "give a video file",
             )
         stream = _picture_stream(container, path)
-        _check_complete(stream, path)
+        check_complete(container, stream, path)
         stream.thread_type = "SLICE" if stream.codec_context.name in SLICED else "NONE"
         stream.codec_context.options = STRICT
         yield container, stream
@@ -109,16 +110,3 @@ def _picture_stream(container: av.container.InputContainer, path: Path) -> av.Vi
             f"{path} uses a codec that PyAV cannot decode", "", f"ffmpeg -i {path} -c:v libx264 new.mp4"
         )
     return chosen
-
-
-def _check_complete(stream: av.VideoStream, path: Path) -> None:
-    """Refuse a file whose own index names bytes behind its end. Containers without an index pass."""
-    if not len(stream.index_entries):
-        return
-    last, size = stream.index_entries[-1], path.stat().st_size
-    if last.pos >= 0 and last.pos + last.size > size:
-        raise InputError(
-            f"{path} is cut off",
-            f"its index needs {last.pos + last.size} bytes, the file has {size}",
-            "download or copy it again",
-        )

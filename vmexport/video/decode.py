@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -35,6 +36,14 @@ INTERPOLATION = (
 """swscale's bilinear filter, which widens with the reduction (that is, with antialiasing)."""
 
 
+class _UnsoundSeekError(Exception):
+    """What was decoded after a seek cannot be relied on."""
+
+
+class _TimesOutOfOrderError(Exception):
+    """The times of a stream's frames do not ascend."""
+
+
 class FrameReader:
     """Reads frames of one file by index; memory stays flat, whatever the length of the file.
 
@@ -56,6 +65,7 @@ class FrameReader:
     def __init__(self, path: Path | str) -> None:
         self.info: VideoInfo = probe(path)
         self.decoded = 0
+        self._seeks = self.info.seekable
         self._stack = contextlib.ExitStack()
         self._reopen()
 
@@ -107,17 +117,49 @@ class FrameReader:
 
     def _spans(self, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Split ascending indices where a seek pays."""
-        if not self.info.seekable:
+        if not self._seeks:
             return [indices] if indices.size else []
         breaks = np.flatnonzero(np.diff(indices) > SEEK_GAP_S * self.info.fps) + 1
         return [span for span in np.split(indices, breaks) if span.size]
 
     def _frames_of(self, span: NDArray[np.int64]) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Yield (index, frame) for ascending indices: the last frame whose time is not after the index's."""
+        """Yield (index, frame) for ascending indices: the last frame whose time is not after the index's.
+
+        A seek may land where the decoder lacks pictures that later ones refer to (periodic intra refresh,
+        some open groups of pictures). What it decodes from there counts only if no fault is met; otherwise
+        the span is yielded anew from an earlier place, at last from the beginning: only what is met on the
+        way from there is damage.
+        """
+        first = self.info.time_of(int(span[0]))
+        if self._seeks and first - self.info.start_s > SEEK_GAP_S:
+            for margin in SEEK_MARGINS_S:
+                if not self._seek(first - margin):
+                    break
+                with contextlib.suppress(_UnsoundSeekError):
+                    yield from self._walk(span, after_seek=True)
+                    return
+            self._seeks = False  # no seek helps in this file: further spans need not try
+        self._reopen()
+        try:
+            yield from self._walk(span, after_seek=False)
+        except _TimesOutOfOrderError:
+            self._count_frames()
+            yield from self._walk(span, after_seek=False)
+
+    def _walk(self, span: NDArray[np.int64], after_seek: bool) -> Iterator[tuple[int, av.VideoFrame]]:
+        """As `_frames_of`, decoding on from where the file stands.
+
+        Raises:
+            _UnsoundSeekError: after a seek: a fault, or a first frame behind the first index.
+            _TimesOutOfOrderError: from the beginning: times that do not ascend.
+            InputError: from the beginning: damage.
+        """
         remaining = [int(index) for index in span]
         shown, shown_at = None, -np.inf
         ahead = LOOK_AHEAD if self._stream.codec_context.has_b_frames else 0
-        for time, frame in self._decode_from(self.info.time_of(remaining[0])):
+        for time, frame in self._decode(after_seek):
+            if shown is None and after_seek and time > self.info.time_of(remaining[0]):
+                raise _UnsoundSeekError
             while remaining and shown is not None and time > self.info.time_of(remaining[0]):
                 yield remaining.pop(0), shown
             if not remaining:
@@ -127,29 +169,20 @@ class FrameReader:
             shown, shown_at = frame, time
         for index in remaining:
             if shown is None or self.info.time_of(index) > shown_at + _duration(shown, self.info.fps):
-                raise self._damage(self.info.time_of(index), "the data ends before it")
+                raise self._fault(after_seek, self.info.time_of(index), "the data ends before it")
             yield index, shown
 
-    def _decode_from(self, time: float) -> Iterator[tuple[float, av.VideoFrame]]:
-        """Frames with their times in order of display, the first one not after `time` where there is one."""
-        margins = SEEK_MARGINS_S if self.info.seekable and time - self.info.start_s > SEEK_GAP_S else ()
-        for margin in margins:
-            try:
-                target = int((time - margin) / (self._stream.time_base or 1))
-                self._container.seek(target, stream=self._stream, backward=True)
-            except FFmpegError:
-                break
-            frames = self._decode(after_seek=True)
-            first = next(frames, None)
-            if first is not None and first[0] <= time:
-                yield first
-                yield from frames
-                return
-        self._reopen()
-        yield from self._decode(after_seek=False)
+    def _seek(self, time: float) -> bool:
+        """Go to the key frame at or before a time; whether the container can."""
+        try:
+            target = int(time / (self._stream.time_base or 1))
+            self._container.seek(target, stream=self._stream, backward=True)
+        except FFmpegError:
+            return False
+        return True
 
     def _decode(self, after_seek: bool) -> Iterator[tuple[float, av.VideoFrame]]:
-        """Decode from here to the end; after a seek, from the first key frame on.
+        """Frames and times in order of display, from here on; after a seek, from the first key frame on.
 
         Pictures shown before that key frame may refer to others before it (an open group of pictures); they
         are decoded, for the decoder's sake, but neither yielded nor blamed.
@@ -171,22 +204,30 @@ class FrameReader:
                     raise
                 for frame in frames:
                     self.decoded += 1
-                    stamp = frame.pts if frame.pts is not None else frame.dts
-                    if key is not None and stamp is not None and stamp < key:
+                    if key is not None and frame.pts is not None and frame.pts < key:
                         continue
-                    time = self._time(stamp, count)
+                    before, time = time, self._time(frame, count)
                     count += 1
                     if frame.is_corrupt:
-                        raise self._damage(time, "the decoder met damaged data")
+                        raise self._fault(after_seek, time, "the decoder met damaged data")
+                    if time < before and count > 1:
+                        raise _UnsoundSeekError if after_seek else _TimesOutOfOrderError
                     yield time, frame
         except FFmpegError as error:
-            raise self._damage(time + 1 / self.info.fps, reason(error)) from error
+            raise self._fault(after_seek, time + 1 / self.info.fps, reason(error)) from error
 
-    def _time(self, stamp: int | None, count: int) -> float:
-        """Presentation time in seconds; streams without times count their frames."""
+    def _time(self, frame: av.VideoFrame, count: int) -> float:
+        """Presentation time in seconds; streams without usable times count their frames."""
+        stamp = frame.pts if frame.pts is not None else frame.dts
         if stamp is None or not self.info.seekable:
             return self.info.start_s + count / self.info.fps
         return float(stamp * (self._stream.time_base or 1))
+
+    def _count_frames(self) -> None:
+        """Go by the order of decoding from here on: the times that this file states do not ascend."""
+        self.info = replace(self.info, seekable=False)
+        self._seeks = False
+        self._reopen()
 
     def _picture(self, frame: av.VideoFrame, height: int, width: int) -> NDArray[np.uint8]:
         """One frame as RGB (height, width, 3), turned as displayed."""
@@ -207,8 +248,10 @@ class FrameReader:
             ) from error
         return self.info.orientation.apply(picture.astype(np.uint8, copy=False))
 
-    def _damage(self, time: float, why: str) -> InputError:
-        """The error for a frame that cannot be had."""
+    def _fault(self, after_seek: bool, time: float, why: str) -> Exception:
+        """The error for a frame that cannot be had; after a seek, the seek may be the reason."""
+        if after_seek:
+            return _UnsoundSeekError()
         return InputError(
             f"{self.info.path} is damaged at {max(0.0, time - self.info.start_s):.2f} s",
             why,

@@ -34,6 +34,7 @@ class VideoInfo:
         codec: FFmpeg's name of the codec.
         orientation: how stored pictures are turned for display.
         seekable: whether frames carry times, so that reading can start in the middle.
+        note: what the header claims and the data does not hold, in words; empty where they agree.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class VideoInfo:
     codec: str
     orientation: Orientation
     seekable: bool
+    note: str = ""
 
     @property
     def rotation(self) -> int:
@@ -67,8 +69,9 @@ def probe(path: Path | str) -> VideoInfo:
     path = Path(path)
     with open_video(path) as (container, stream):
         first = _first_frame(container, stream, path)
-        start = float((first.pts or 0) * (stream.time_base or 1))
-        cadence = cadence_of(container, stream, path, None if first.pts is None else start)
+        timed = first.pts is not None and _has_display_times(container, stream)
+        start = float((first.pts or 0) * (stream.time_base or 1)) if timed else 0.0
+        cadence = cadence_of(container, stream, path, start if timed else None)
         orientation = orientation_of(first)
         height, width = orientation.size(first.height, first.width)
         return VideoInfo(
@@ -82,8 +85,18 @@ def probe(path: Path | str) -> VideoInfo:
             start_s=start,
             codec=stream.codec_context.name,
             orientation=orientation,
-            seekable=first.pts is not None,
+            seekable=timed,
+            note=cadence.note,
         )
+
+
+def _has_display_times(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
+    """Whether the container says when a frame is shown.
+
+    AVI numbers frames as they are stored. Where a codec stores them in another order than it shows them, the
+    times that FFmpeg makes up from those numbers do not ascend.
+    """
+    return not (container.format.name == "avi" and stream.codec_context.has_b_frames)
 
 
 def _first_frame(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> av.VideoFrame:
