@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
+from films import film
 from sets import KINDS, put, spoil
 
 from vmexport.data import VideoIndex, check_data, open_index
@@ -53,6 +55,21 @@ def test_damaged_files_are_named_with_reasons(index: VideoIndex, workers: int) -
 def test_quick_sees_the_ends_only(index: VideoIndex) -> None:
     spoil(index.samples[0].path, "cut")
     assert len(check_data(index, quick=True).bad) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_header_that_promises_too_much_is_a_note(tmp_path: Path, workers: int) -> None:
+    for name in ("jump", "run"):
+        (tmp_path / name).mkdir()
+    path = film(tmp_path / "jump" / "long.mkv", 60)
+    content = path.read_bytes()
+    at = content.index(b"\x44\x89\x88") + 3  # Duration, a float of eight bytes, in milliseconds
+    path.write_bytes(content[:at] + struct.pack(">d", 9000) + content[at + 8 :])
+    film(tmp_path / "run" / "good.mkv", 60)
+    report = check_data(open_index(tmp_path, "all"), workers=workers)
+    assert report.passed
+    assert report.frames == Range(60, 60, 60)
+    assert [note for note in report.notes if str(path) in note and "promises 9.00 s" in note]
 
 
 def test_nothing_good_at_all(index: VideoIndex) -> None:

@@ -62,7 +62,7 @@ class DataReport:
         sizes: how many videos have which size (`320x240`), the most frequent first.
         codecs: how many videos have which codec.
         classes: good videos of each class, in label order.
-        notes: of the index.
+        notes: of the index, and of videos that hold less than their headers claim.
     """
 
     root: Path
@@ -148,7 +148,7 @@ def _examined(paths: Sequence[Path], quick: bool, workers: int) -> Iterator[tupl
 
 def _report(index: VideoIndex, outcomes: Sequence[Examined], quick: bool, seconds: float) -> DataReport:
     """Sum up the outcomes."""
-    bad, good = [], []
+    bad, good, notes = [], [], list(index.notes)
     counts = [0] * index.num_classes
     for sample, outcome in zip(index.samples, outcomes, strict=True):
         if outcome.what:
@@ -156,6 +156,8 @@ def _report(index: VideoIndex, outcomes: Sequence[Examined], quick: bool, second
         else:
             good.append(outcome)
             counts[sample.label] += 1
+            if outcome.note:
+                notes.append(f"{sample.path}: {outcome.note}")
     return DataReport(
         root=index.root,
         layout=index.layout,
@@ -171,7 +173,7 @@ def _report(index: VideoIndex, outcomes: Sequence[Examined], quick: bool, second
         sizes=dict(Counter(f"{info.width}x{info.height}" for info in good).most_common()),
         codecs=dict(Counter(info.codec for info in good).most_common()),
         classes=dict(zip(index.classes, counts, strict=True)),
-        notes=index.notes,
+        notes=tuple(notes),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -31,6 +31,7 @@ class Examined:
         width: pixels, as displayed.
         height: pixels, as displayed.
         codec: FFmpeg's name.
+        note: what its header claims and its data does not hold.
     """
 
     what: str = ""
@@ -41,6 +42,7 @@ class Examined:
     width: int = 0
     height: int = 0
     codec: str = ""
+    note: str = ""
 
 
 def examine(path: Path, quick: bool) -> Examined:
@@ -54,7 +56,15 @@ def examine(path: Path, quick: bool) -> Examined:
             info = reader.info
     except InputError as error:
         return Examined(error.what, error.why)
-    return Examined("", "", info.frames, info.fps, info.duration_s, info.width, info.height, info.codec)
+    return Examined(
+        frames=info.frames,
+        fps=info.fps,
+        duration_s=info.duration_s,
+        width=info.width,
+        height=info.height,
+        codec=info.codec,
+        note=info.note,
+    )
 
 
 class Examiner:
@@ -92,7 +102,7 @@ class Examiner:
         except (OSError, ValueError):  # it died, or was ended by an interruption
             line = ""
         if line:
-            return Examined(*json.loads(line))
+            return Examined(**json.loads(line))
         status = self._process.wait()
         return Examined(f"{path} takes the decoder down", f"its process ended with status {status}")
 
@@ -113,8 +123,7 @@ def serve(orders: TextIO, answers: TextIO) -> None:
     for order in orders:
         path, quick = json.loads(order)
         found = examine(Path(path), bool(quick))
-        line = [found.what, found.why, found.frames, found.fps, found.duration_s, found.width, found.height]
-        print(json.dumps([*line, found.codec]), file=answers, flush=True)
+        print(json.dumps(asdict(found)), file=answers, flush=True)
 
 
 if __name__ == "__main__":
