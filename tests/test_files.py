@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vmexport.errors import BuildError, InputError
-from vmexport.files import atomic_write, remove_debris, require_writable
+from vmexport.files import atomic_write, check_readable, remove_debris, require_writable
 
 
 def names(folder: Path) -> list[str]:
@@ -97,10 +97,36 @@ def test_a_place_is_refused_before_the_work(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError) as caught:
             require_writable(target)
+        assert str(target) in caught.value.what
         assert words in caught.value.why
         assert caught.value.fix
     require_writable(tmp_path / "a")
     assert names(tmp_path) == []
+    with pytest.raises(InputError, match="choose another place with --timing-cache"):
+        require_writable(tmp_path, "--timing-cache")
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".onnx", "a\0b.onnx"])
+def test_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BuildError, match="could not write"):
+        require_writable(tmp_path / name)
+    with pytest.raises(BuildError, match="could not write"), atomic_write(tmp_path / name):
+        pass
+    with pytest.raises(InputError, match="cannot read"):
+        check_readable(tmp_path / name, "vmexport onnx MODEL")
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    for name, why, fix in (
+        ("", "it is a folder", "name the file inside it"),
+        ("none", "no such file", "vmexport onnx MODEL   writes one"),
+        ("empty", "the file is empty", "write it again: vmexport onnx MODEL"),
+    ):
+        with pytest.raises(InputError, match="cannot read") as caught:
+            check_readable(tmp_path / name, "vmexport onnx MODEL")
+        assert why in caught.value.why
+        assert fix in caught.value.fix
 
 
 @pytest.mark.parametrize(

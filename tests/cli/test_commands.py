@@ -132,7 +132,7 @@ def test_words_chain_by_default_names(fixtures_dir: Path) -> None:
         (["check", "missing.onnx", "missing.onnx"], 4, "no such file"),
         (["bench", "missing.onnx"], 4, "no such file"),
         (["bench", *TINY, "--runs", "0"], 2, "--runs"),
-        (["convert", "missing.pth"], 4, "there is no file"),
+        (["convert", "missing.pth"], 4, "no such file"),
         (["convert", "missing.pth", "-o", "model.onnx"], 2, "-o model.safetensors"),
     ],
 )

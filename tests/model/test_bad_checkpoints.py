@@ -93,7 +93,7 @@ def test_garbage_behind_a_familiar_beginning(tmp_path: Path, content: bytes) -> 
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    assert "is a folder" in refused(tmp_path).what
+    assert "is a folder" in refused(tmp_path).why
 
 
 @pytest.mark.parametrize("name", ["a" * 300 + ".pth", "a\0b.pth"])
@@ -102,7 +102,7 @@ def test_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    assert "there is no file" in refused(tmp_path / "no.pth").what
+    assert "no such file" in refused(tmp_path / "no.pth").why
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

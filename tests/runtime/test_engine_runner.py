@@ -30,7 +30,7 @@ from vmexport.errors import (
 )
 from vmexport.native.plugin_info import PluginBuild
 from vmexport.runtime import EngineRunner, open_runner
-from vmexport.runtime.onnx_runner import PARITY_ENTRY
+from vmexport.runtime.record import PARITY_ENTRY
 from vmexport.runtime.runner import Array
 from vmexport.runtime.tensorrt.sidecar import PluginRecord, sidecar_path, write_sidecar
 

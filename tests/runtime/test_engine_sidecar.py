@@ -14,7 +14,7 @@ from small import small_architecture
 
 from vmexport.config import BatchProfile, ModelInfo, Preprocessing
 from vmexport.errors import BuildError, InputError
-from vmexport.runtime.tensorrt import EngineInfo, PluginRecord, is_engine, read_sidecar, write_engine
+from vmexport.runtime.tensorrt import EngineInfo, PluginRecord, read_sidecar, write_engine
 from vmexport.runtime.tensorrt.sidecar import LARGEST_SIDECAR_BYTES, check_digest, sidecar_path
 
 INFO = EngineInfo(
@@ -166,11 +166,3 @@ def test_a_full_disk_leaves_the_old_engine(tmp_path: Path, monkeypatch: pytest.M
         write_engine(path, b"new engine", INFO)
     check_digest(path, path.read_bytes(), read_sidecar(path))
     assert len(list(tmp_path.iterdir())) == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "yes"),
-    [("a.engine", True), ("a.PLAN", True), ("a.trt", True), ("a.onnx", False), ("engine", False)],
-)
-def test_names_of_engines(name: str, yes: bool) -> None:
-    assert is_engine(name) is yes

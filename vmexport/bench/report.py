@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vmexport.config.flops import Cost
+from vmexport.config.names import WRITE_ENGINE
 from vmexport.doctor.environment import Environment
 from vmexport.errors import ParityError
 from vmexport.runtime.tolerance import Agreement
@@ -112,7 +113,7 @@ class BenchmarkReport:
         if bad is not None:
             fix = "find the first block that differs: vmexport check A B --bisect"
             if bad.backend.startswith("trt"):
-                fix = "build the engine again: vmexport trt MODEL -o model.engine"
+                fix = f"build the engine again: {WRITE_ENGINE}"
             raise ParityError(
                 f"{bad.description} does not compute the same as {self.reference}", bad.reason, fix
             )

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from vmexport.config import BatchProfile, ModelInfo
+from vmexport.config.names import ENGINE_FILE, ONNX_FILE, WEIGHTS_FILE, is_engine, is_onnx
 from vmexport.errors import ParityError, UsageError
+from vmexport.export.about import refuse_changes
 from vmexport.runtime.engine_runner import REBUILD_COMMAND
 from vmexport.runtime.runner import Runner
-from vmexport.runtime.tensorrt.sidecar import is_engine, read_sidecar
+from vmexport.runtime.tensorrt.sidecar import read_sidecar
 
-DEFAULT_FILES = ("model.onnx", "model.safetensors")
-DEFAULT_ENGINE = "model.engine"
+DEFAULT_FILES = (ONNX_FILE, WEIGHTS_FILE)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def subject(
         InputError: the model cannot be used.
         ParityError: the engine that was named is of another model.
     """
-    if isinstance(model, str | Path) and is_engine(model):
+    if is_engine(model):
         if engine is not None:
             raise UsageError("there are two engines", f"{model} and {engine}", "name one of them")
         engine, model = model, _weights_beside(Path(model))
@@ -85,9 +86,9 @@ def subject(
     named = engine is not None
     if model is None:
         model = next((name for name in DEFAULT_FILES if Path(name).is_file()), None)
-        if engine is None and model is not None and Path(DEFAULT_ENGINE).is_file():
-            engine = DEFAULT_ENGINE
-    if isinstance(model, str | Path) and Path(model).suffix.lower() == ".onnx":
+        if engine is None and model is not None and Path(ENGINE_FILE).is_file():
+            engine = ENGINE_FILE
+    if is_onnx(model):
         found = _exported(Path(model), overrides)
     else:
         found = _export(model, folder, batch, overrides, say)
@@ -107,7 +108,7 @@ def _weights_beside(engine: Path) -> Path | None:
 def _engine_alone(engine: Path, overrides: Mapping[str, Any]) -> Subject:
     """An engine that nothing can be compared with."""
     info = read_sidecar(engine).model
-    _check_overrides(engine, info, overrides, f"{REBUILD_COMMAND} -o {engine}")
+    refuse_changes(engine, info, overrides, "vmexport trt")
     return Subject(str(engine), info, None, engine=engine, engine_named=True)
 
 
@@ -126,20 +127,8 @@ def _exported(path: Path, overrides: Mapping[str, Any]) -> Subject:
     from vmexport.export.metadata import read_info
 
     info = read_info(path)
-    _check_overrides(path, info, overrides, f"vmexport onnx MODEL -o {path}")
+    refuse_changes(path, info, overrides, "vmexport onnx")
     return Subject(str(path), info, path)
-
-
-def _check_overrides(path: Path, info: ModelInfo, overrides: Mapping[str, Any], command: str) -> None:
-    """Refuse settings that a file does not have."""
-    settings = info.architecture.to_dict()
-    for name, wanted in overrides.items():
-        if settings.get(name, wanted) != wanted:
-            raise UsageError(
-                f"{path} has {name} {settings[name]}, not {wanted}",
-                "an exported file's settings are fixed",
-                f"make it again: {command} --{name.replace('num_', '')} {wanted}",
-            )
 
 
 def _export(
@@ -155,7 +144,7 @@ def _export(
         say("loading the model")
         network, sentence = resolve_model(model, **overrides)
         name = sentence.rstrip(".")
-    checkpoint = save_checkpoint(network, folder / "model.safetensors")
-    path = folder / "model.onnx"
+    checkpoint = save_checkpoint(network, folder / WEIGHTS_FILE)
+    path = folder / ONNX_FILE
     export_onnx(network, path, batch=batch, check=False, progress=say)
     return Subject(name, ModelInfo(network.architecture, profile=BatchProfile.parse(batch)), path, checkpoint)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from vmexport.cli import options, render
+from vmexport.config.names import WEIGHTS_FILE
 from vmexport.errors import UsageError
 
 
@@ -17,7 +18,7 @@ def convert(
         Path,
         typer.Argument(metavar="CHECKPOINT", help="A .pth of VideoMamba or Vim, or a .safetensors file."),
     ],
-    output: options.Output = Path("model.safetensors"),
+    output: options.Output = Path(WEIGHTS_FILE),
     labels: options.Labels = None,
     frames: options.Frames = None,
     tubelet: Annotated[

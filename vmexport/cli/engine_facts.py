@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from vmexport.cli import render
 from vmexport.runtime.tensorrt.library import flavour_name
-from vmexport.runtime.tensorrt.sidecar import EngineInfo, is_engine, read_engine
-
-
-def engine_of(path: Path) -> EngineInfo | None:
-    """The sidecar of an engine that is whole; None where the path is no engine's.
-
-    Raises:
-        InputError: the engine or its sidecar is missing or damaged, or they do not belong together.
-    """
-    if not is_engine(path):
-        return None
-    return read_engine(path)[0]
+from vmexport.runtime.tensorrt.sidecar import EngineInfo
 
 
 def engine_document(engine: EngineInfo) -> dict[str, Any]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vmexport.cli import options, render
-from vmexport.errors import UsageError
 
 if TYPE_CHECKING:
     from vmexport.config import ModelInfo
@@ -38,73 +36,29 @@ def info(
     verbose: options.Verbose = 0,
 ) -> None:
     """Show sizes and costs of a preset, a checkpoint, an ONNX file or an engine, and where an engine runs."""
-    from vmexport.cli.engine_facts import engine_document, engine_facts, engine_of
+    from vmexport.cli.engine_facts import engine_document, engine_facts
     from vmexport.config.flops import count
+    from vmexport.export.about import about
 
-    settings = options.given(frames=frames, size=size, num_classes=classes)
-    loading = options.given(interpolate_time=interpolate_time, trust_pickle=trust_pickle)
-    engine = engine_of(Path(model))
-    if engine is None:
-        about = model_info(model, settings, loading)
-    else:
-        about = _fixed(Path(model), engine.model, settings, "vmexport trt")
-    cost = count(about.architecture, batch)
+    found = about(
+        model,
+        loading=options.given(interpolate_time=interpolate_time, trust_pickle=trust_pickle),
+        **options.given(frames=frames, size=size, num_classes=classes),
+    )
+    render.notes(found.notes)
+    cost = count(found.info.architecture, batch)
     if as_json:
-        document = _document(model, about, cost, batch)
-        render.as_json(document if engine is None else {**document, "engine": engine_document(engine)})
+        document = _document(model, found.info, cost, batch)
+        if found.engine is not None:
+            document["engine"] = engine_document(found.engine)
+        render.as_json(document)
     else:
-        _show(model, about, cost, batch)
-        if engine is not None:
-            render.facts("Engine", engine_facts(engine))
+        _show(model, found.info, cost, batch)
+        if found.engine is not None:
+            render.facts("Engine", engine_facts(found.engine))
 
 
-def model_info(model: str, settings: dict[str, Any], loading: dict[str, Any]) -> ModelInfo:
-    """What a preset or a file says of itself; a preset's network is not built.
-
-    Args:
-        model: a preset's name, a card, a checkpoint or an `.onnx` file.
-        settings: architecture settings to replace.
-        loading: arguments of `load_checkpoint`.
-
-    Raises:
-        UsageError: no such preset, or settings that do not fit the file.
-        InputError: the file cannot be used.
-    """
-    path = Path(model)
-    if path.suffix.lower() == ".onnx":
-        return _onnx_info(path, settings)
-    from vmexport.config import ModelInfo
-    from vmexport.model import load_card, load_checkpoint
-
-    if path.suffix == ".toml" or (path.suffix == "" and path.parent == Path() and not path.exists()):
-        card = load_card(model)
-        return ModelInfo(card.architecture.with_overrides(**settings), preprocessing=card.preprocessing)
-    network = load_checkpoint(path, **settings, **loading)
-    render.notes(network.notes)
-    return network.info
-
-
-def _onnx_info(path: Path, settings: dict[str, Any]) -> ModelInfo:
-    """Metadata of an exported file, whose settings cannot be replaced."""
-    from vmexport.export.metadata import read_info
-
-    return _fixed(path, read_info(path), settings, "vmexport onnx")
-
-
-def _fixed(path: Path, about: ModelInfo, settings: dict[str, Any], command: str) -> ModelInfo:
-    """The info of an exported file, or an error where other settings are asked for."""
-    fixed = about.architecture.to_dict()
-    for name, wanted in settings.items():
-        if fixed[name] != wanted:
-            raise UsageError(
-                f"{path} has {name} {fixed[name]}, not {wanted}",
-                "an exported file's settings are fixed",
-                f"leave the option out, or export again: {command} MODEL -o {path}",
-            )
-    return about
-
-
-def _document(model: str, about: ModelInfo, cost: Cost, batch: int) -> dict[str, Any]:
+def _document(model: str, info: ModelInfo, cost: Cost, batch: int) -> dict[str, Any]:
     """The JSON form: costs at the top level, then what they belong to."""
     return {
         "model": model,
@@ -112,27 +66,27 @@ def _document(model: str, about: ModelInfo, cost: Cost, batch: int) -> dict[str,
         **asdict(cost),
         "flops": cost.flops,
         "conventions": CONVENTIONS,
-        "precision": about.precision,
-        "profile": str(about.profile),
-        "labels": list(about.labels),
-        "architecture": about.architecture.to_dict(),
-        "preprocessing": about.preprocessing.to_dict(),
+        "precision": info.precision,
+        "profile": str(info.profile),
+        "labels": list(info.labels),
+        "architecture": info.architecture.to_dict(),
+        "preprocessing": info.preprocessing.to_dict(),
     }
 
 
-def _show(model: str, about: ModelInfo, cost: Cost, batch: int) -> None:
+def _show(model: str, info: ModelInfo, cost: Cost, batch: int) -> None:
     """Two tables: the network, and its costs."""
-    a = about.architecture
+    a = info.architecture
     render.facts(
         model,
         {
             "input": f"(B, {', '.join(map(str, a.clip_shape))}) = (B, 3, T, H, W) float32",
-            "output": f"(B, {a.num_classes}) logits, labels {'known' if about.labels else 'unknown'}",
+            "output": f"(B, {a.num_classes}) logits, labels {'known' if info.labels else 'unknown'}",
             "width, depth": f"d={a.d_model}, D={a.d_inner}, {a.depth} blocks, N={a.d_state}",
             "tubelet grid": " x ".join(map(str, a.grid)) + f", class token {a.cls_position}",
             "directions": ", ".join(a.directions),
             "position": a.position,
-            "precision, batch": f"{about.precision}, {about.profile}",
+            "precision, batch": f"{info.precision}, {info.profile}",
         },
     )
     values = {**asdict(cost), "flops": cost.flops}

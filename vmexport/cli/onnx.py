@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vmexport.cli import options, render
+from vmexport.config.names import ONNX_FILE
 
 if TYPE_CHECKING:
     from vmexport.export.report import ExportReport
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def onnx(
     model: options.Model = None,
-    output: options.Output = Path("model.onnx"),
+    output: options.Output = Path(ONNX_FILE),
     frames: options.Frames = None,
     size: options.Size = None,
     classes: options.Classes = None,
@@ -47,6 +47,7 @@ def onnx(
 
         network, sentence = resolve_model(
             model,
+            labels=names,
             **options.given(
                 frames=frames,
                 size=size,
@@ -56,8 +57,6 @@ def onnx(
             ),
         )
         render.note(sentence)
-        if names is not None:
-            network.info = replace(network.info, labels=tuple(names))
         report = export_onnx(
             network,
             output,

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vmexport.cli import options, render
+from vmexport.config.names import ENGINE_FILE
 from vmexport.errors import UsageError
 
 if TYPE_CHECKING:
     from vmexport.export.trt.report import EngineReport
-    from vmexport.model import VideoMamba
 
-DEFAULT_ONNX = Path("model.onnx")
 SHOWN_LAYERS = 20
 
 
@@ -35,7 +33,7 @@ def trt(
             show_default=False,
         ),
     ] = None,
-    output: options.Output = Path("model.engine"),
+    output: options.Output = Path(ENGINE_FILE),
     fp16: Annotated[bool, typer.Option("--fp16", help="Half-precision weights and activations.")] = False,
     fp32: Annotated[bool, typer.Option("--fp32", help="Single precision throughout.")] = False,
     bf16: Annotated[bool, typer.Option("--bf16", help="As --fp16, in bfloat16 (TensorRT 10 on).")] = False,
@@ -119,6 +117,7 @@ def trt(
     with render.counted_progress("loading PyTorch and the model") as say:
         from vmexport.export.trt import EngineSettings, build_engine
         from vmexport.export.trt.settings import parse_capabilities
+        from vmexport.export.trt.source import engine_source
 
         settings = EngineSettings(
             precision=_precision(fp16=fp16, fp32=fp32, bf16=bf16),
@@ -135,7 +134,10 @@ def trt(
             check=check,
             force=force,
         )
-        source = _source(model, shaping, None if labels is None else options.read_labels(labels))
+        names = None if labels is None else options.read_labels(labels)
+        source, sentence = engine_source(model, labels=names, **shaping)
+        if sentence:
+            render.note(sentence)
         report = build_engine(source, output, settings, progress=say)
     if as_json:
         render.as_json(report)
@@ -157,28 +159,6 @@ def _precision(**chosen: bool) -> str | None:
             f"--{names[0]}",
         )
     return names[0] if names else None
-
-
-def _source(model: str | None, shaping: dict[str, Any], labels: Any) -> Path | VideoMamba:
-    """The ONNX file or the network to build from; says which was taken."""
-    if model is None and not shaping and labels is None and DEFAULT_ONNX.is_file():
-        render.note(f"no model was named: took {DEFAULT_ONNX} of this folder.")
-        return DEFAULT_ONNX
-    if model is not None and Path(model).suffix.lower() == ".onnx":
-        if shaping or labels is not None:
-            raise UsageError(
-                f"{model} cannot be changed any more",
-                "frames, size, classes, labels and the like are settings of an export",
-                "give the checkpoint in place of the .onnx file, or export again: vmexport onnx MODEL",
-            )
-        return Path(model)
-    from vmexport.model import resolve_model
-
-    network, sentence = resolve_model(model, **shaping)
-    render.note(sentence)
-    if labels is not None:
-        network.info = replace(network.info, labels=tuple(labels))
-    return network
 
 
 def _show(report: EngineReport) -> None:

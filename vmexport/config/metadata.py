@@ -15,8 +15,6 @@ from vmexport.errors import InputError, VmexportError
 PREFIX = "vmexport."
 FORMAT_VERSION = "1"
 PRECISIONS = ("fp32", "fp16", "bf16")
-ENGINE_SUFFIXES = (".engine", ".plan", ".trt")
-"""Names that engines of TensorRT go by."""
 
 
 @dataclass(frozen=True)

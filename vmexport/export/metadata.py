@@ -7,8 +7,9 @@ from pathlib import Path
 import onnx
 
 from vmexport.config import ModelInfo
+from vmexport.config.names import WRITE_ONNX
 from vmexport.errors import InputError
-from vmexport.runtime.onnx_runner import check_readable
+from vmexport.files import check_readable
 
 
 def write_info(model: onnx.ModelProto, info: ModelInfo) -> None:
@@ -25,11 +26,11 @@ def load_onnx(path: Path | str) -> onnx.ModelProto:
         InputError: no such file, or no ONNX model.
     """
     path = Path(path)
-    check_readable(path)
+    check_readable(path, WRITE_ONNX)
     try:
         return onnx.load(str(path))
     except Exception as error:  # protobuf's own error is not exported by onnx
-        fix = "export it again: vmexport onnx MODEL -o model.onnx"
+        fix = f"export it again: {WRITE_ONNX}"
         raise InputError(f"{path} is not an ONNX model, or a damaged one", str(error), fix) from error
 
 

@@ -12,7 +12,7 @@ from vmexport.config import BatchProfile, ModelInfo
 from vmexport.errors import BuildError
 from vmexport.export.attach import attach_functions
 from vmexport.export.metadata import write_info
-from vmexport.export.report import ExportReport, parity_record
+from vmexport.export.report import ExportReport
 from vmexport.export.request import DEFAULT_OPSET, Progress, Request, network_and_name
 from vmexport.export.tidy import tidy
 from vmexport.export.trace import trace
@@ -20,7 +20,8 @@ from vmexport.export.verify import count_nodes, verify
 from vmexport.files import atomic_write
 from vmexport.model import VideoMamba, freeze
 from vmexport.runtime.compare import ParityReport, compare_runners
-from vmexport.runtime.onnx_runner import PARITY_ENTRY, OnnxRunner
+from vmexport.runtime.onnx_runner import OnnxRunner
+from vmexport.runtime.record import PARITY_ENTRY, parity_record
 from vmexport.runtime.torch_runner import TorchRunner
 
 LARGEST_FILE_BYTES = 2**31 - 1

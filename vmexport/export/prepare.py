@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import onnx
 
 from vmexport.config import BatchProfile, ModelInfo
+from vmexport.config.names import WRITE_ONNX, is_onnx
 from vmexport.errors import InputError, UsageError
 from vmexport.export.attach import ONE_LEVEL, TWO_LEVEL, attach_functions
 from vmexport.export.graph import operator_nodes
 from vmexport.export.metadata import load_onnx, read_metadata, write_info
 from vmexport.export.verify import verify_graph
 from vmexport.ops.schema import DOMAIN, OPSET_VERSION, SELECTIVE_SCAN
-from vmexport.runtime.onnx_runner import refuse_failed
+from vmexport.runtime.record import refuse_failed
 
 if TYPE_CHECKING:
     from vmexport.model import VideoMamba
@@ -82,7 +83,7 @@ def prepare(
     if precision not in (None, *PRECISIONS):
         raise UsageError(f"unknown precision {precision!r}", f"expected one of {', '.join(PRECISIONS)}")
     say = progress or (lambda _: None)
-    if not isinstance(source, str | Path) or Path(source).suffix.lower() != ".onnx":
+    if not is_onnx(source):
         from vmexport.export.networks import traced, usable_network
 
         network, name = usable_network(source)
@@ -136,7 +137,7 @@ def _checked(graph: onnx.ModelProto, source: str) -> ModelInfo:
         raise InputError(
             f"{source} holds no {DOMAIN}::{SELECTIVE_SCAN}",
             "an engine is built from the operator's nodes; this file has none of them",
-            "export the model: vmexport onnx MODEL -o model.onnx",
+            f"export the model: {WRITE_ONNX}",
         )
     if max(versions) > OPSET_VERSION:
         raise InputError(

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 
 from vmexport.config import BatchProfile
+from vmexport.config.names import ONNX_SUFFIX, is_onnx
 from vmexport.errors import EnvironmentProblem, InputError, UsageError
-from vmexport.export.place import check_place
+from vmexport.files import require_writable
 from vmexport.model import VideoMamba, resolve_model
 from vmexport.native.libraries import ORT_LIBRARY
 from vmexport.native.loading import BUILD_FIX, library_path
@@ -96,11 +97,13 @@ def _check_runtime(fallback: bool) -> None:
 
 def _check_target(path: Path) -> None:
     """Refuse a name or a place that no ONNX file can have, before minutes of work."""
-    if path.suffix.lower() != ".onnx":
+    if not is_onnx(path):
         raise UsageError(
-            f"cannot write {path}", "an ONNX file ends in .onnx", f"-o {path.with_suffix('.onnx')}"
+            f"cannot write {path}",
+            f"an ONNX file ends in {ONNX_SUFFIX}",
+            f"-o {path.with_suffix(ONNX_SUFFIX)}",
         )
-    check_place(path, "model.onnx")
+    require_writable(path)
 
 
 def refuse_damaged(model: VideoMamba, source: str) -> None:

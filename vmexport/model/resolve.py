@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vmexport.config.metadata import ENGINE_SUFFIXES
+from vmexport.config.names import WEIGHTS_FILE, is_engine, is_onnx, is_preset
 from vmexport.errors import InputError, UsageError
 from vmexport.model.cards import create_model
 from vmexport.model.checkpoints import load_checkpoint
 from vmexport.model.network import VideoMamba
 
-DEFAULT_FILE = "model.safetensors"
 DEFAULT_PRESET = "videomamba_small"
 LOADING = ("trust_pickle", "interpolate_time", "init_position")
 """Arguments of `load_checkpoint` that mean nothing to a preset."""
 
 
-def resolve_model(text: str | Path | None, **overrides: Any) -> tuple[VideoMamba, str]:
+def resolve_model(
+    text: str | Path | None, *, labels: Sequence[str] | None = None, **overrides: Any
+) -> tuple[VideoMamba, str]:
     """Find the model that a user means.
 
     Args:
         text: a checkpoint, the path of a card (`.toml`), a preset's name, or None: then `model.safetensors`
             in the working directory, or else the preset `videomamba_small` with random weights.
+        labels: class names in place of the model's, in class order.
         **overrides: arguments of `load_checkpoint` and settings of `Architecture`; None stands for no change.
 
     Returns:
         The model, and a sentence that says what was taken and what was changed.
 
     Raises:
-        InputError: the file is missing or not usable.
+        InputError: the file is missing or not usable, or the labels are not one a class.
         UsageError: no preset has this name, a setting does not fit, or `text` is of another type.
     """
-    overrides = {name: value for name, value in overrides.items() if value is not None}
+    model, sentence = _found(text, {name: value for name, value in overrides.items() if value is not None})
+    if labels is not None:
+        model.info = replace(model.info, labels=tuple(labels))
+    return model, sentence
+
+
+def _found(text: str | Path | None, overrides: dict[str, Any]) -> tuple[VideoMamba, str]:
+    """The model that is meant, with its own labels."""
     settings = {name: value for name, value in overrides.items() if name not in LOADING}
     if text is None:
-        if Path(DEFAULT_FILE).is_file():
-            return _loaded(Path(DEFAULT_FILE), "no model was named: took {} of this folder", overrides)
+        if Path(WEIGHTS_FILE).is_file():
+            return _loaded(Path(WEIGHTS_FILE), "no model was named: took {} of this folder", overrides)
         model = create_model(DEFAULT_PRESET, **settings)
-        told = f"no model was named and there is no {DEFAULT_FILE} here: took the preset {DEFAULT_PRESET}"
+        told = f"no model was named and there is no {WEIGHTS_FILE} here: took the preset {DEFAULT_PRESET}"
         return model, f"{told}; {'; '.join(model.notes)}."
     if not isinstance(text, str | Path):
         raise UsageError(
@@ -48,14 +58,13 @@ def resolve_model(text: str | Path | None, **overrides: Any) -> tuple[VideoMamba
             "create_model and load_checkpoint make a VideoMamba",
         )
     path = Path(text)
-    if path.suffix.lower() in (".onnx", *ENGINE_SUFFIXES):
+    if is_onnx(path) or is_engine(path):
         raise InputError(
             f"{path} is an exported model, not a checkpoint",
             "this needs weights: a .safetensors or .pth file, or a preset's name",
             f"give the file it was exported from, or a preset: {DEFAULT_PRESET}",
         )
-    is_name = path.suffix == "" and path.parent == Path() and not os.path.exists(path)  # noqa: PTH110 - any text passes
-    if is_name or path.suffix == ".toml":
+    if is_preset(path):
         model = create_model(path if path.suffix == ".toml" else str(text), **settings)
         return model, f"took the preset {path.stem}; {'; '.join(model.notes)}."
     return _loaded(path, "loaded {}", overrides)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmexport.config.metadata import ENGINE_SUFFIXES
+from vmexport.config.names import is_engine, is_onnx
 from vmexport.runtime.engine_runner import EngineRunner
 from vmexport.runtime.onnx_runner import OnnxRunner
 from vmexport.runtime.runner import Runner
@@ -48,10 +48,9 @@ def open_runner(
         UsageError: an unknown value of `library`, `threads` or `device`.
     """
     options = SessionOptions(library=library, threads=threads, verbose=verbose, device=device)
-    suffix = Path(model).suffix.lower() if isinstance(model, str | Path) else ""
-    if suffix == ".onnx":
+    if is_onnx(model):
         return OnnxRunner(str(model), options, allow_failed=allow_failed)
-    if suffix in ENGINE_SUFFIXES:
+    if is_engine(model):
         return EngineRunner(str(model), cuda_graph=cuda_graph, allow_failed=allow_failed)
     # PyTorch takes seconds to import: only those who run PyTorch models pay.
     from vmexport.model import resolve_model

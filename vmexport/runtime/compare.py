@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from vmexport.config import Architecture
-from vmexport.config.metadata import ENGINE_SUFFIXES
+from vmexport.config.names import is_engine
 from vmexport.errors import ParityError, UsageError
 from vmexport.runtime.runner import Array, Runner
 from vmexport.runtime.tolerance import TOLERANCES, Agreement, Tolerance, coarser, compare_logits
@@ -69,7 +68,7 @@ class ParityReport:
             where = f"{self.reason}; the first stage that differs is {self.first_difference}"
             raise ParityError(what, where, "export again, or compare that block's weights")
         fix = f"find the first block that differs: vmexport check MODEL {self.b} --bisect"
-        if Path(self.b).suffix.lower() in ENGINE_SUFFIXES:  # an engine shows no blocks
+        if is_engine(self.b):  # an engine shows no blocks
             fix = f"compare the .onnx file it was built from, or build again: vmexport trt MODEL -o {self.b}"
         raise ParityError(what, self.reason, fix)
 

@@ -6,9 +6,11 @@ import traceback
 from pathlib import Path
 
 from vmexport.config import ModelInfo
+from vmexport.config.names import WRITE_ENGINE
 from vmexport.errors import EnvironmentProblem, OutOfMemory, UsageError
+from vmexport.files import check_readable
 from vmexport.native.trust import require_trusted_engine
-from vmexport.runtime.onnx_runner import check_readable, refuse_failed
+from vmexport.runtime.record import refuse_failed
 from vmexport.runtime.runner import Array, Runner
 from vmexport.runtime.tensorrt.acceptance import check_gpu, check_version, remarks
 from vmexport.runtime.tensorrt.cudart import Cuda
@@ -18,7 +20,7 @@ from vmexport.runtime.tensorrt.library import TensorRT, find_tensorrt
 from vmexport.runtime.tensorrt.memory import Resources
 from vmexport.runtime.tensorrt.plugin import ensure_plugin
 from vmexport.runtime.tensorrt.session import EngineSession
-from vmexport.runtime.tensorrt.sidecar import WRITE_ENGINE, EngineInfo, read_engine, sidecar_path
+from vmexport.runtime.tensorrt.sidecar import EngineInfo, read_engine, sidecar_path
 
 REBUILD_COMMAND = "vmexport trt MODEL"
 

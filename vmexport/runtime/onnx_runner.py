@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vmexport.config import ModelInfo
-from vmexport.errors import BuildError, InputError, OutOfMemory, ParityError
+from vmexport.config.names import WRITE_ONNX
+from vmexport.errors import BuildError, InputError, OutOfMemory
+from vmexport.files import check_readable
+from vmexport.runtime.record import refuse_failed
 from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME, Array, Runner
 from vmexport.runtime.session import CPU, SessionOptions, import_onnxruntime, open_session
-
-PARITY_ENTRY = "parity"
-"""Key in `ModelInfo.extra` of the parity record, JSON with at least `status`."""
-PARITY_FAILED = "failed"
 
 
 class OnnxRunner(Runner):
@@ -60,7 +58,7 @@ class OnnxRunner(Runner):
 
     def _open(self) -> ModelInfo:
         import_onnxruntime()
-        check_readable(self.path)
+        check_readable(self.path, WRITE_ONNX)
         self._session, self._registered = open_session(self.path, self.source, self.options)
         try:
             return self._read_info()
@@ -77,7 +75,7 @@ class OnnxRunner(Runner):
             raise InputError(
                 f"{self.source} is not a vmexport model",
                 f"expected input {INPUT_NAME} and output {OUTPUT_NAME}, got {inputs} and {outputs}",
-                "export it again: vmexport onnx MODEL -o model.onnx",
+                f"export it again: {WRITE_ONNX}",
             )
         if not self._allow_failed:
             refuse_failed(info, self.source)
@@ -92,62 +90,6 @@ class OnnxRunner(Runner):
         except Exception as error:  # onnxruntime raises a dozen unrelated classes and plain RuntimeError
             raise _explain_run(error, self.source) from error
         return logits.astype(np.float32, copy=False)
-
-
-WRITE_ONNX = "vmexport onnx MODEL -o model.onnx"
-
-
-def check_readable(path: Path, command: str = WRITE_ONNX) -> None:
-    """Refuse a path that is no readable, non-empty file.
-
-    Args:
-        path: the file.
-        command: writes such a file, for the fix.
-
-    Raises:
-        InputError: with the reason.
-    """
-    what = f"cannot read {path}"
-    try:
-        if path.is_dir():
-            raise InputError(what, "it is a folder", "name the file inside it")
-        with path.open("rb") as stream:
-            empty = not stream.read(1)
-    except FileNotFoundError as error:
-        raise InputError(what, "no such file", f"{command}   writes one") from error
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        why = getattr(error, "strerror", None) or str(error)
-        raise InputError(what, why, f"chmod +r {path}") from error
-    if empty:
-        raise InputError(what, "the file is empty", f"write it again: {command}")
-
-
-def refuse_failed(info: ModelInfo, source: str, fix: str = "") -> None:
-    """Refuse a file that its own export marked as different from the network it came from.
-
-    Args:
-        info: what the file says of itself.
-        source: its name.
-        fix: what to do; by default, to look for the block that differs.
-
-    Raises:
-        ParityError: the parity record says `failed`.
-        InputError: the record cannot be read, so that nobody knows what it says.
-    """
-    try:
-        record = json.loads(info.extra.get(PARITY_ENTRY, "{}"))
-    except ValueError as error:
-        raise InputError(
-            f"the metadata of {source} is damaged",
-            f"its parity record: {error}",
-            "export it again: vmexport onnx MODEL -o model.onnx",
-        ) from error
-    if isinstance(record, dict) and record.get("status") == PARITY_FAILED:
-        raise ParityError(
-            f"{source} is marked: its export failed the parity check",
-            str(record.get("reason", "")),
-            fix or f"find the block with: vmexport check MODEL {source} --bisect   or export it again",
-        )
 
 
 def _explain_run(error: Exception, source: str) -> Exception:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vmexport.config.names import WRITE_ONNX
 from vmexport.config.threads import usable_cores
 from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, UsageError
 from vmexport.native.libraries import ORT_CUDA_LIBRARY, ORT_LIBRARY, build_fix
@@ -160,7 +161,7 @@ def _explain(error: Exception, source: str) -> Exception:
     return InputError(
         f"ONNX Runtime cannot open {source}",
         _first_line(error),
-        "export it again: vmexport onnx MODEL -o model.onnx",
+        f"export it again: {WRITE_ONNX}",
     )
 
 

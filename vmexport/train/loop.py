@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from accelerate import Accelerator
 
+from vmexport.config.names import WEIGHTS_FILE
 from vmexport.data import TrainingClips
 from vmexport.errors import BuildError, InputError
 from vmexport.model import VideoMamba, save_checkpoint
@@ -25,7 +26,6 @@ from vmexport.train.state import Learner, Progress, save_state
 from vmexport.train.step import Stepper, StepResult
 from vmexport.train.validate import Tally, share, tally
 
-MODEL = "model.safetensors"
 ProgressCall = Callable[[str, int, int], None]
 EpochCall = Callable[[EpochRecord], None]
 
@@ -185,7 +185,7 @@ class Loop:
         model, p = self.kept_model, self.progress
         extra = {MARK: json.dumps({"folder": str(self.plan.out), "epoch": p.best_epoch, "top1": p.best_top1})}
         model.info = replace(model.info, extra=extra)
-        save_checkpoint(model, self.plan.out / MODEL)
+        save_checkpoint(model, self.plan.out / WEIGHTS_FILE)
 
     def checkpoint(self) -> None:
         """Write a checkpoint; one process does, all wait."""

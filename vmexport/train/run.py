@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
+from vmexport.config.names import WEIGHTS_FILE
 from vmexport.config.threads import usable_cores
 from vmexport.errors import InputError, UsageError
 from vmexport.files import atomic_write, explain_write_error, remove_debris
@@ -22,7 +23,7 @@ from vmexport.train.clips import Normaliser, worker_died
 from vmexport.train.failures import explain
 from vmexport.train.find import CONFIG
 from vmexport.train.interrupt import Interrupted, StopRequest, listening
-from vmexport.train.loop import MODEL, Loop, Watchers
+from vmexport.train.loop import Loop, Watchers
 from vmexport.train.optimiser import make_optimiser
 from vmexport.train.plan import Plan, make_plan
 from vmexport.train.publish import publish
@@ -188,7 +189,7 @@ def _open_folder(plan: Plan) -> None:
             remove_debris(folder)
         return
     # A run that failed before its first step left nothing but the first checkpoint: it may begin again.
-    for path in (plan.out / CONFIG, plan.out / MODEL, *checkpoints(plan.out)[1:]):
+    for path in (plan.out / CONFIG, plan.out / WEIGHTS_FILE, *checkpoints(plan.out)[1:]):
         if path.exists():
             raise UsageError(
                 f"{plan.out} holds a run already",
@@ -253,7 +254,7 @@ def _report(plan: Plan, loop: Loop, resumed_at: int, seconds: float) -> TrainRep
         InputError: a finished run whose model has gone.
     """
     main = loop.accelerator.is_main_process
-    model = plan.out / MODEL
+    model = plan.out / WEIGHTS_FILE
     if main and not model.is_file():
         raise InputError(f"the run is complete, but {model} has gone", "", "train again: --out DIR")
     published, notes = publish(model, plan.out) if main and plan.request.publish else (None, ())

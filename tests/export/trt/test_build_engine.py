@@ -32,7 +32,7 @@ from vmexport.export.metadata import load_onnx, read_metadata, write_info
 from vmexport.export.trt import EngineReport, build_engine
 from vmexport.ops.schema import DOMAIN, SELECTIVE_SCAN
 from vmexport.runtime import open_runner
-from vmexport.runtime.onnx_runner import PARITY_ENTRY
+from vmexport.runtime.record import PARITY_ENTRY
 from vmexport.runtime.tensorrt.sidecar import read_engine, read_sidecar, sidecar_path
 
 EVERY_TENSORRT = [*((version, False) for version in VERSIONS), (RTX_VERSION, True)]
@@ -225,6 +225,17 @@ def test_an_engine_of_the_same_graph_and_settings_is_kept(
     assert (again.size_bytes, again.proven) == (first.size_bytes, "engine")
     for change in ({"force": True}, {"opt_level": 1}, {"workspace": "64M"}):
         assert not make(machine, exported, tmp_path, check=False, **change).up_to_date
+
+
+def test_the_sidecars_that_were_written_once_are_read(
+    machine: BuildMachine, exported: Path, tmp_path: Path
+) -> None:
+    make(machine, exported, tmp_path)
+    sidecar = sidecar_path(tmp_path / "model.engine")
+    text = sidecar.read_text()
+    assert text.count('"fingerprint"') == 1
+    sidecar.write_text(text.replace('"fingerprint"', '"recipe"'))
+    assert make(machine, exported, tmp_path).up_to_date
 
 
 def test_an_engine_that_was_not_compared_is_built_again_for_a_comparison(

@@ -97,9 +97,12 @@ def test_a_cache_folder_that_others_may_write(machine: BuildMachine, exported: P
 
 def test_places_that_cannot_hold_one(machine: BuildMachine, exported: Path, tmp_path: Path) -> None:
     assert machine.cuda.count == 1
-    for where, words in ((tmp_path, "it is a folder"), (tmp_path / "no" / "cache", "does not exist")):
-        with pytest.raises(InputError, match=words):
+    cases = ((tmp_path, "a folder lies in its place"), (tmp_path / "no" / "cache", "does not exist"))
+    for where, words in cases:
+        with pytest.raises(InputError, match=words) as caught:
             build(exported, tmp_path, where)
+        assert str(where) in caught.value.what
+        assert caught.value.fix
 
 
 def test_a_cache_that_cannot_be_written_does_not_cost_the_engine(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmexport.config import ModelInfo
+from vmexport.config.names import ENGINE_FILE
 from vmexport.export.attach import TWO_LEVEL
 from vmexport.export.prepare import PLUGIN, Prepared, prepare
 from vmexport.export.trt.build import build_serialized
@@ -16,16 +17,15 @@ from vmexport.export.trt.layers import LayerTime, layer_times
 from vmexport.export.trt.memory import workspace_bytes
 from vmexport.export.trt.network import add_profile, check_network, parse_network
 from vmexport.export.trt.progress import Progress
-from vmexport.export.trt.proof import Proof, prove
-from vmexport.export.trt.recipe import RECIPE_ENTRY, recipe_of, up_to_date
+from vmexport.export.trt.proof import FINGERPRINT_ENTRY, Proof, fingerprint, prove, up_to_date
 from vmexport.export.trt.refusals import refuse_early, refuse_on_machine
 from vmexport.export.trt.report import EngineReport, describe
-from vmexport.export.trt.settings import DEFAULT_ENGINE, EngineSettings
+from vmexport.export.trt.settings import EngineSettings
 from vmexport.export.trt.target import Target, find_target
 from vmexport.export.trt.timing_cache import TimingCache, attach_cache, cache_file
 from vmexport.files import atomic_write
 from vmexport.package import VERSION
-from vmexport.runtime.onnx_runner import PARITY_ENTRY
+from vmexport.runtime.record import PARITY_ENTRY
 from vmexport.runtime.tensorrt.library import TensorRT, find_tensorrt
 from vmexport.runtime.tensorrt.plugin import ensure_plugin
 from vmexport.runtime.tensorrt.sidecar import EngineInfo, PluginRecord, write_sidecar
@@ -78,7 +78,7 @@ class _Job:
 
 def build_engine(
     model: VideoMamba | Path | str,
-    path: Path | str = DEFAULT_ENGINE,
+    path: Path | str = ENGINE_FILE,
     settings: EngineSettings | None = None,
     *,
     progress: Progress | None = None,
@@ -122,13 +122,13 @@ def build_engine(
         reference=settings.check,
         progress=lambda step: job.say(step, 0, 0),
     )
-    recipe = recipe_of(prepared, job.trt, job.target, settings)
-    present = None if settings.force else up_to_date(job.path, recipe, settings, job.target)
+    digest = fingerprint(prepared, job.trt, job.target, settings)
+    present = None if settings.force else up_to_date(job.path, digest, settings, job.target)
     if present is not None:
         seconds = time.perf_counter() - started
         return job.report(present, Proof(), layers=_layers(job), up_to_date=True, seconds=seconds)
     content = _build(job, prepared)
-    info, proof = _write(job, prepared, content, recipe)
+    info, proof = _write(job, prepared, content, digest)
     if proof.report is not None:
         proof.report.require()
     return job.report(info, proof, layers=_layers(job), seconds=time.perf_counter() - started)
@@ -170,11 +170,11 @@ def _build(job: _Job, prepared: Prepared) -> memoryview:
         job.cache.save(config)
 
 
-def _write(job: _Job, prepared: Prepared, content: memoryview, recipe: str) -> tuple[EngineInfo, Proof]:
+def _write(job: _Job, prepared: Prepared, content: memoryview, digest: str) -> tuple[EngineInfo, Proof]:
     """Prove the engine in a private folder beside its place, then put it there with its record."""
     gpu = job.target.gpu
     info = EngineInfo(
-        model=_described(prepared.info, Proof(), recipe),
+        model=_described(prepared.info, Proof(), digest),
         flavour=job.trt.flavour,
         version=job.trt.version,
         compute_capabilities=job.target.capabilities,
@@ -190,14 +190,14 @@ def _write(job: _Job, prepared: Prepared, content: memoryview, recipe: str) -> t
         if job.settings.check:
             write_sidecar(temporary, info)
             proof = prove(prepared, temporary, job.target, job.say).named(job.path)
-    info = replace(info, model=_described(prepared.info, proof, recipe))
+    info = replace(info, model=_described(prepared.info, proof, digest))
     write_sidecar(job.path, info)
     return info, proof
 
 
-def _described(model: ModelInfo, proof: Proof, recipe: str) -> ModelInfo:
+def _described(model: ModelInfo, proof: Proof, digest: str) -> ModelInfo:
     """The model as the sidecar tells it."""
-    return replace(model, extra={**model.extra, PARITY_ENTRY: proof.record(), RECIPE_ENTRY: recipe})
+    return replace(model, extra={**model.extra, PARITY_ENTRY: proof.record(), FINGERPRINT_ENTRY: digest})
 
 
 def _plugin_record(job: _Job) -> PluginRecord | None:

@@ -1,27 +1,39 @@
-"""Does the engine compute what the network does? Where it cannot run here: does the file it was made from?"""
+"""What an engine was made from, and whether it computes the same as the network.
+
+Where it cannot run here, the file it was made from is compared in its place.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
 
+from vmexport.errors import InputError
 from vmexport.export.prepare import Prepared
-from vmexport.export.report import parity_record
 from vmexport.export.trt.progress import Progress
+from vmexport.export.trt.settings import EngineSettings
 from vmexport.export.trt.target import Target
+from vmexport.package import VERSION
 from vmexport.runtime.compare import ParityReport, compare_runners
 from vmexport.runtime.engine_runner import EngineRunner
-from vmexport.runtime.onnx_runner import PARITY_FAILED, OnnxRunner
+from vmexport.runtime.onnx_runner import OnnxRunner
+from vmexport.runtime.record import PARITY_FAILED, parity_record
 from vmexport.runtime.runner import Runner
 from vmexport.runtime.session import SessionOptions
+from vmexport.runtime.tensorrt.library import TensorRT
+from vmexport.runtime.tensorrt.sidecar import EngineInfo, read_engine
 
-ENGINE, ONNX_FILE, NOTHING = "engine", "onnx", "nothing"
+ENGINE, GRAPH, NOTHING = "engine", "onnx", "nothing"
 """What a comparison was made with."""
 
 NO_BF16 = "ONNX Runtime has no bf16 kernels for the CPU"
+
+FINGERPRINT_ENTRY, OLD_FINGERPRINT_ENTRY = "fingerprint", "recipe"
+"""Keys, now and formerly, in the sidecar's `ModelInfo.extra`: digest of what an engine was made from."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +89,49 @@ def prove(prepared: Prepared, engine: Path, target: Target, say: Progress) -> Pr
         return Proof(reason=f"{reason}; nor the file it was built from: {NO_BF16}")
     file = engine.with_name("prepared.onnx")
     onnx.save(prepared.model, str(file))
-    proof = _compared(prepared, OnnxRunner(file, SessionOptions(library="off")), ONNX_FILE, reason, say)
+    proof = _compared(prepared, OnnxRunner(file, SessionOptions(library="off")), GRAPH, reason, say)
     file.unlink()
     return replace(proof, reason=f"{reason}; compared was the file it was built from, in {proof.backend}")
+
+
+def fingerprint(prepared: Prepared, trt: TensorRT, target: Target, settings: EngineSettings) -> str:
+    """Digest of the graph, the library, the GPU and the settings that shape an engine, hexadecimal."""
+    gpu = target.gpu
+    shaping = {
+        "vmexport": VERSION,
+        "trt": trt.name,
+        "capabilities": target.capabilities,
+        "gpu": gpu.name if gpu and trt.features.plugins else "",
+        "cuda": gpu.cuda_driver if gpu and trt.features.plugins else "",
+        "workspace": settings.workspace,
+        "opt_level": settings.opt_level,
+        "hardware_compatibility": settings.hardware_compatibility,
+        "version_compatible": settings.version_compatible,
+        "embed_plugin": settings.embed_plugin,
+        "profile": str(prepared.info.profile),
+    }
+    found = hashlib.sha256(json.dumps(shaping, sort_keys=True).encode())
+    found.update(prepared.model.SerializeToString(deterministic=True))
+    return found.hexdigest()
+
+
+def up_to_date(path: Path, digest: str, settings: EngineSettings, target: Target) -> EngineInfo | None:
+    """The sidecar of an engine that need not be built again, or None.
+
+    One that failed its comparison is built again, and so is one that was never compared as well as it can be
+    now, if a comparison is wanted.
+    """
+    try:
+        info, _ = read_engine(path)
+    except InputError:
+        return None
+    known = info.model.extra.get(FINGERPRINT_ENTRY, info.model.extra.get(OLD_FINGERPRINT_ENTRY))
+    if known != digest or info.parity.get("status") == PARITY_FAILED:
+        return None
+    if not settings.check:
+        return info
+    best = ENGINE if target.runs_here else NOTHING if info.model.precision == "bf16" else GRAPH
+    return info if info.parity.get("proven") in (ENGINE, best) else None
 
 
 def _compared(prepared: Prepared, theirs: Runner, what: str, reason: str, say: Progress) -> Proof:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmexport.config.names import WRITE_ONNX, is_onnx
 from vmexport.errors import InputError, UsageError
-from vmexport.export.place import check_place
 from vmexport.export.trt.settings import EngineSettings, check_engine_name
 from vmexport.export.trt.target import Target
-from vmexport.runtime.onnx_runner import check_readable
+from vmexport.files import check_readable, require_writable
 from vmexport.runtime.session import import_onnxruntime
 from vmexport.runtime.tensorrt.sidecar import sidecar_path
 
@@ -24,10 +24,10 @@ def refuse_early(model: VideoMamba | Path | str, path: Path, settings: EngineSet
         UsageError: a name that is no engine's.
         InputError: no such ONNX file, a place that cannot be written, or a foreign file that lies there.
     """
-    if isinstance(model, str | Path) and Path(model).suffix.lower() == ".onnx":
-        check_readable(Path(model))
+    if is_onnx(model):
+        check_readable(Path(model), WRITE_ONNX)
     check_engine_name(path)
-    check_place(path, "model.engine")
+    require_writable(path)
     if path.exists() and not sidecar_path(path).exists() and not settings.force:
         raise InputError(
             f"will not overwrite {path}",

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmexport.config import BatchProfile
-from vmexport.config.metadata import ENGINE_SUFFIXES, PRECISIONS
+from vmexport.config.metadata import PRECISIONS
+from vmexport.config.names import ENGINE_SUFFIXES, is_engine
 from vmexport.errors import UsageError
 from vmexport.runtime.tensorrt.library import AUTO, CHOICES
 from vmexport.runtime.tensorrt.versions import HARDWARE_LEVELS, HIGHEST_OPT_LEVEL, NO_COMPATIBILITY
 
-DEFAULT_ENGINE = "model.engine"
 OFF = "off"
 SMALLEST_WORKSPACE_BYTES = 1 << 20
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -131,7 +131,7 @@ def check_engine_name(path: Path) -> None:
     Raises:
         UsageError: another suffix.
     """
-    if path.suffix.lower() not in ENGINE_SUFFIXES:
+    if not is_engine(path):
         raise UsageError(
             f"cannot write {path}",
             f"an engine ends in {', '.join(ENGINE_SUFFIXES)}",

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vmexport.errors import EnvironmentProblem, InputError, VmexportError
+from vmexport.errors import EnvironmentProblem, VmexportError
 from vmexport.export.trt.settings import OFF
-from vmexport.files import atomic_write
+from vmexport.files import atomic_write, require_writable
 from vmexport.native.cache import prepare_root
 from vmexport.runtime.tensorrt.device import Gpu
 from vmexport.runtime.tensorrt.library import TensorRT
@@ -63,7 +63,8 @@ def cache_file(where: Path | str | None, trt: TensorRT, gpu: Gpu) -> Path | None
     if where == OFF:
         return None
     if where is not None:
-        return _named(Path(where))
+        require_writable(where, "--timing-cache")
+        return Path(where)
     try:
         folder = prepare_root() / FOLDER
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -112,18 +113,6 @@ def _use(trt: TensorRT, config: Any, content: bytes) -> str:
         except Exception as error:  # the bindings raise TypeError and RuntimeError where C++ returns null
             return reason(heard, _line(error))
     return "" if taken else reason(heard, "it belongs to another GPU, TensorRT or CUDA")
-
-
-def _named(path: Path) -> Path:
-    """A file that the user named."""
-    what = f"cannot use the timing cache {path}"
-    if path.is_dir():
-        raise InputError(what, "it is a folder", f"name a file: --timing-cache {path / 'timing.cache'}")
-    if not path.parent.is_dir():
-        raise InputError(what, f"the folder {path.parent} does not exist", f"mkdir -p {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(what, f"no permission to write in {path.parent}", "--timing-cache off")
-    return path
 
 
 def _line(error: Exception) -> str:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from vmexport.errors import InputError
+from vmexport.files import first_bytes
 
 WRAPPERS = ("model", "state_dict", "model_state_dict", "module", "model_ema", "state_dict_ema")
 """Keys under which training scripts store the weights among other state, in order of preference."""
@@ -51,7 +52,7 @@ def read_checkpoint(path: Path, trust_pickle: bool = False) -> RawCheckpoint:
     Raises:
         InputError: the file is missing, unreadable, damaged, no checkpoint, or holds more than weights.
     """
-    head = _first_bytes(path)
+    head = first_bytes(path, 16, "check the path; vmexport models lists the presets that need no file")
     if head[8:9] == b"{":
         return _read_safetensors(path)
     if head.startswith(b"PK") or head.startswith(b"\x80"):
@@ -62,24 +63,6 @@ def read_checkpoint(path: Path, trust_pickle: bool = False) -> RawCheckpoint:
         + ("an empty file" if not head else f"a file that begins with {head[:12]!r}"),
         "vmexport models lists what can be used without a file",
     )
-
-
-def _first_bytes(path: Path) -> bytes:
-    """The first 16 bytes, with errors in the user's words."""
-    try:
-        if path.is_dir():
-            raise InputError(f"{path} is a folder", "expected a checkpoint file", f"name the file: ls {path}")
-        with path.open("rb") as file:
-            return file.read(16)
-    except FileNotFoundError as error:
-        raise InputError(
-            f"there is no file {path}",
-            "",
-            "check the path; vmexport models lists the presets that need no file",
-        ) from error
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        why = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot read {path}", why, f"see: ls -l {path}") from error
 
 
 def _read_safetensors(path: Path) -> RawCheckpoint:

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from vmexport.config import ModelInfo
-from vmexport.config.metadata import ENGINE_SUFFIXES
+from vmexport.config.names import WRITE_ENGINE
 from vmexport.errors import InputError, VmexportError
-from vmexport.files import atomic_write
-from vmexport.runtime.onnx_runner import PARITY_ENTRY, check_readable
+from vmexport.files import atomic_write, check_readable
+from vmexport.runtime.record import PARITY_ENTRY
 from vmexport.runtime.tensorrt.versions import HARDWARE_LEVELS, NO_COMPATIBILITY, RTX, TENSORRT
 
 FORMAT_VERSION = 1
 LARGEST_SIDECAR_BYTES = 16 << 20
-WRITE_ENGINE = "vmexport trt MODEL -o model.engine"
 REBUILD = "build it again: vmexport trt MODEL -o {path}"
 
 
@@ -91,11 +90,6 @@ class EngineInfo:
 def sidecar_path(engine: Path | str) -> Path:
     """`model.engine.json` for `model.engine`."""
     return Path(f"{engine}.json")
-
-
-def is_engine(path: Path | str) -> bool:
-    """Whether a path is named like an engine."""
-    return Path(path).suffix.lower() in ENGINE_SUFFIXES
 
 
 def write_engine(path: Path | str, engine: bytes | memoryview, info: EngineInfo) -> EngineInfo:
