@@ -74,7 +74,7 @@ def _plain_scan(decays_before: bool) -> onnx.FunctionProto:
 
 def shifted_sums() -> onnx.FunctionProto:
     """The convolution as K shifted multiply-adds on the tokens, no transposition; forward and reversed."""
-    w = Writer()
+    w = Writer(CAUSAL_CONV1D)
     parts = []
     for s, ahead in enumerate((False, True)):
         weight, total = w.pick("weight", s), w.pick("bias", s)

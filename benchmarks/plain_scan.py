@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from onnx import TensorProto, helper
 
 from vmexport.export.functions.writer import Writer
+from vmexport.ops.schema import SELECTIVE_SCAN
 
 
 def plain_scan(backward: Sequence[bool], channels: int, states: int, decays_before: bool = False) -> Writer:
@@ -20,7 +21,7 @@ def plain_scan(backward: Sequence[bool], channels: int, states: int, decays_befo
         states: N.
         decays_before: compute `exp(step A)` and `step B u` of all tokens before the loop, `(L, N, D)` each.
     """
-    w = Writer()
+    w = Writer(SELECTIVE_SCAN)
     total = ""
     for s, reverse in enumerate(backward):
         u, delta = (w.reshape(w.pick(name, s), -1, channels) for name in ("u", "delta"))
@@ -36,7 +37,7 @@ def plain_scan(backward: Sequence[bool], channels: int, states: int, decays_befo
         sequences = {"step": step, "row": rows, "column": columns, "c": c_rows}
         if decays_before:
             del sequences["column"]
-        b = Writer(f"direction_{s}_")
+        b = Writer(w.function, f"direction_{s}_")
         decay = "step" if decays_before else b.op("Exp", b.op("Mul", "step", rate))
         drive = "row" if decays_before else b.op("Mul", "column", "row")
         b.emit("Add", [b.op("Mul", decay, "state"), drive], "next_state")

@@ -20,6 +20,7 @@ from tolerances import OPERATOR, assert_close
 
 from vmexport.export.function_body import causal_conv1d_function, selective_scan_function
 from vmexport.export.functions.scan import STEPS_PER_ITERATION
+from vmexport.export.graph import all_nodes
 from vmexport.ops.reference import causal_conv1d_reference, selective_scan_reference
 from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
 
@@ -36,18 +37,9 @@ def conv_body(opset: int = 18, **changed: Any) -> onnx.FunctionProto:
     return causal_conv1d_function(**{**ORDER, "channels": 6, "taps": 4, "opset": opset, **changed})
 
 
-def nodes(graph: onnx.FunctionProto | onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """All nodes, those of loop bodies too."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from nodes(attribute.g)
-
-
 @pytest.mark.parametrize("body", [scan_body(), conv_body()], ids=lambda body: body.name)
 def test_standard_operators_only(body: onnx.FunctionProto) -> None:
-    assert {node.domain for node in nodes(body)} == {""}
+    assert {node.domain for node in all_nodes(body)} == {""}
     assert [(entry.domain, entry.version) for entry in body.opset_import] == [("", 18)]
 
 

@@ -12,11 +12,11 @@ import onnx
 import pytest
 import torch
 from onnx_models import one_node_model, open_session, scan_inputs
-from test_function_body import nodes
 from tolerances import OPERATOR, assert_close
 
 from vmexport.export.function_body import chunk_tokens, selective_scan_function, two_level_scan_function
 from vmexport.export.functions.two_level import serial_steps
+from vmexport.export.graph import all_nodes
 from vmexport.ops.reference import selective_scan_reference
 from vmexport.ops.schema import SELECTIVE_SCAN
 
@@ -72,5 +72,11 @@ def test_a_nan_spreads_as_in_the_loop_over_tokens(token: int) -> None:
 def test_standard_operators_that_the_checker_accepts(dtype: str) -> None:
     model = one_node_model(SELECTIVE_SCAN, dtype=dtype, function=body(4), opset=18, **ORDERS)
     onnx.checker.check_model(model, full_check=True)
-    assert {node.domain for node in nodes(body(4))} == {""}
-    assert sum(node.op_type == "Scan" for node in nodes(body(4))) == 3
+    assert {node.domain for node in all_nodes(body(4))} == {""}
+    assert sum(node.op_type == "Scan" for node in all_nodes(body(4))) == 3
+
+
+def test_every_node_has_a_name_of_its_own() -> None:
+    names = [node.name for node in all_nodes(body(4))]
+    assert all(names)
+    assert len(set(names)) == len(names)

@@ -46,6 +46,21 @@ def test_a_wrong_precision_is_found(exported: Path) -> None:
         verify(load_onnx(exported), small_architecture(), "fp16", str(exported))
 
 
+@pytest.mark.parametrize("name", ["", "SelectiveScan/mul_1"])
+def test_nodes_without_a_name_of_their_own_are_found(name: str, tmp_path: Path) -> None:
+    """Inside the loop of a body, which older runtimes do not load then."""
+    path = tmp_path / "model.onnx"
+    export_onnx(small_model(), path, check=False)
+    model = load_onnx(path)
+    (body,) = (function for function in model.functions if function.name == "SelectiveScan")
+    (loop,) = (node for node in body.node if node.op_type == "Scan")
+    (steps,) = (attribute.g for attribute in loop.attribute if attribute.name == "body")
+    for node in steps.node[:2]:
+        node.name = name
+    with pytest.raises(BuildError, match=f"2 nodes of SelectiveScan are called {name!r}"):
+        verify(model, small_architecture(), "fp32", str(path))
+
+
 def test_invalid_onnx_is_found(exported: Path, tmp_path: Path) -> None:
     model = load_onnx(exported)
     model.graph.node[0].input[0] = "nothing makes this"

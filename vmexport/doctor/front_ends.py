@@ -134,7 +134,7 @@ def _model(operator: str, inputs: Mapping[str, Array]) -> bytes:
     attributes: dict[str, Any] = {"directions": list(ORDERS), "tokens_per_frame": FRAME, "class_token": 1}
     if operator == SELECTIVE_SCAN:
         attributes["scale"] = 1.0
-    node = helper.make_node(operator, list(inputs), ["out"], domain=DOMAIN, **attributes)
+    node = helper.make_node(operator, list(inputs), ["out"], name=operator, domain=DOMAIN, **attributes)
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, x.shape) for name, x in inputs.items()]
     graph = helper.make_graph([node], "selftest", values, [helper.make_empty_tensor_value_info("out")])
     graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 import onnx
 
@@ -15,6 +16,15 @@ EMBEDDING = "embedding"
 def block_name(index: int) -> str:
     """Name of the residual stream after a block, `block_03`."""
     return f"block_{index:02d}"
+
+
+def all_nodes(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.NodeProto]:
+    """All nodes of a graph or a function, those of loop bodies and branches too."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from all_nodes(inner)
 
 
 def producers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:

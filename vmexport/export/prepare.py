@@ -15,7 +15,7 @@ from vmexport.errors import InputError, UsageError
 from vmexport.export.attach import ONE_LEVEL, TWO_LEVEL, attach_functions
 from vmexport.export.graph import operator_nodes
 from vmexport.export.metadata import load_onnx, read_metadata, write_info
-from vmexport.export.verify import verify_graph
+from vmexport.export.verify import verify_model
 from vmexport.ops.schema import DOMAIN, OPSET_VERSION, SELECTIVE_SCAN
 from vmexport.runtime.record import refuse_failed
 
@@ -121,7 +121,7 @@ def _finish(
     if form != PLUGIN:
         attach_functions(graph, form)
     write_info(graph, info)
-    verify_graph(graph.graph, info.architecture, info.precision)
+    verify_model(graph, info.architecture, info.precision)
     return Prepared(graph, info, reference, source)
 
 

@@ -9,7 +9,7 @@ from onnx import TensorProto
 
 from vmexport.config import Architecture
 from vmexport.errors import BuildError
-from vmexport.export.graph import operator_nodes
+from vmexport.export.graph import all_nodes, operator_nodes
 from vmexport.ops.schema import CAUSAL_CONV1D, CONV_INPUTS, DOMAIN, SCAN_INPUTS, SELECTIVE_SCAN
 
 ACTIVATION_TYPES = {
@@ -33,22 +33,26 @@ def verify(model: onnx.ModelProto, architecture: Architecture, precision: str, p
         path: the file, for `onnx.checker`, and for messages.
 
     Raises:
-        BuildError: an operator is missing or in the wrong number, a float32 island was retyped, or the model
-            is not valid ONNX.
+        BuildError: an operator is missing or in the wrong number, a float32 island was retyped, a node has no
+            name of its own, or the model is not valid ONNX.
     """
-    verify_graph(model.graph, architecture, precision)
+    verify_model(model, architecture, precision)
     try:
         onnx.checker.check_model(path)
     except onnx.checker.ValidationError as error:
         raise BuildError("the exported graph is not valid ONNX", str(error).strip()) from error
 
 
-def verify_graph(graph: onnx.GraphProto, architecture: Architecture, precision: str) -> None:
-    """Check operators and types of a graph.
+def verify_model(model: onnx.ModelProto, architecture: Architecture, precision: str) -> None:
+    """Check operators, types and names.
 
     Raises:
-        BuildError: an operator is missing or in the wrong number, or a value has a wrong type.
+        BuildError: an operator is missing or in the wrong number, a value has a wrong type, or a node has no
+            name of its own.
     """
+    graph = model.graph
+    for part in (graph, *model.functions):
+        _expect_names(part)
     types = _value_types(graph)
     for kind, names in _INPUTS.items():
         nodes = operator_nodes(graph, kind)
@@ -75,6 +79,17 @@ def _value_types(graph: onnx.GraphProto) -> dict[str, int]:
     for info in (*graph.input, *graph.value_info, *graph.output):
         types[info.name] = info.type.tensor_type.elem_type
     return types
+
+
+def _expect_names(part: onnx.GraphProto | onnx.FunctionProto) -> None:
+    """Refuse nodes without a name, or with another node's: older runtimes do not load them."""
+    nodes = Counter(node.name for node in all_nodes(part))
+    for name, times in nodes.items():
+        if not name or times > 1:
+            raise BuildError(
+                "the exported graph has nodes without a name of their own",
+                f"{times} nodes of {part.name} are called {name!r}",
+            )
 
 
 def _expect(what: str, expected: int, got: int) -> None:

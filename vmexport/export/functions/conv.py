@@ -38,7 +38,7 @@ def causal_conv1d_function(
     Returns:
         a function whose attributes are declared as on the node, though the body is made for their values.
     """
-    w = Writer()
+    w = Writer(CAUSAL_CONV1D)
     x = w.to_float("x")
     tokens, steps = visits(w, w.shape("x", 1), directions, tokens_per_frame, class_token)
     natural = w.op("Transpose", x, perm=[0, 2, 1])  # (B, D, L)

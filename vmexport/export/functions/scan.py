@@ -39,7 +39,7 @@ def selective_scan_function(
     Returns:
         a function whose attributes are declared as on the node, though the body is made for their values.
     """
-    w = Writer()
+    w = Writer(SELECTIVE_SCAN)
     sizes = read_sizes(w, len(directions), states, steps_per_iteration)
     tokens, steps = visits(w, sizes.length, directions, tokens_per_frame, class_token)
     scanned = scan_steps(w, sizes, zero_state(w, sizes), _rows_in_scan_order(w, tokens, sizes))

@@ -111,7 +111,7 @@ class _Body(Writer):
     """Writes the nodes of one iteration; it reads values of the function around it, made by `outer`."""
 
     def __init__(self, outer: Writer, sizes: Sizes) -> None:
-        super().__init__(f"{outer.name('step')}_")
+        super().__init__(outer.function, f"{outer.name('step')}_")
         self.outer, self.sizes, self.state = outer, sizes, STATE
         self.rates = decay_rates(outer)
 

@@ -28,6 +28,7 @@ from vmexport.export.functions.steps import (
     zero_state,
 )
 from vmexport.export.functions.writer import Writer
+from vmexport.ops.schema import SELECTIVE_SCAN
 
 
 def chunk_tokens(length: int) -> int:
@@ -64,7 +65,7 @@ def two_level_scan_function(
     Returns:
         a function whose attributes are declared as on the node, though the body is made for their values.
     """
-    w = Writer()
+    w = Writer(SELECTIVE_SCAN)
     whole = read_sizes(w, len(directions), states, steps=1)
     chunks = w.op("Div", w.op("Add", whole.length, w.ints(chunk - 1)), w.ints(chunk))
     sizes = replace(whole, parallel=w.op("Mul", whole.batch, chunks))
@@ -110,7 +111,7 @@ def _carry(w: Writer, ends: str, totals: str, chunks: str, sizes: Sizes) -> str:
     shape = w.concat(sizes.directions, sizes.batch, sizes.states, sizes.channels)
     zero = w.op("Expand", w.float_scalar(0.0), shape)
 
-    b = Writer(f"{w.name('carry')}_")
+    b = Writer(w.function, f"{w.name('carry')}_")
     decayed = b.op("Mul", b.op("Exp", b.op("Mul", "delta_sum", rates)), "before")
     b.emit("Add", [decayed, "end"], "after")
     b.emit("Identity", ["before"], "start")

@@ -17,15 +17,17 @@ LAST = np.iinfo(np.int64).min
 class Writer:
     """Collects nodes; every method returns the name of the value that it makes.
 
-    The nodes themselves have no names: one body stands for many nodes of a graph, and importers that inline
-    it would meet the same name again and again.
+    Every node has a name of its own, `SelectiveScan/mul_7`: ONNX Runtime up to 1.21 refuses a body with
+    nameless nodes once it is inlined twice ("two nodes with same node name").
 
     Args:
-        prefix: start of all names, so that a loop body does not hide names of the graph around it.
+        function: name of the function that is written, the start of its nodes' names.
+        prefix: start of all values' names, so that a loop body does not hide names of the graph around it.
     """
 
-    def __init__(self, prefix: str = "") -> None:
+    def __init__(self, function: str, prefix: str = "") -> None:
         self.nodes: list[onnx.NodeProto] = []
+        self.function = function
         self._prefix = prefix
         self._constants: dict[tuple[str, bytes, tuple[int, ...]], str] = {}
         self._count = 0
@@ -37,7 +39,7 @@ class Writer:
     def ops(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
         """A node of the default domain with several outputs."""
         names = [self.name(kind.lower()) for _ in range(outputs)]
-        self.nodes.append(helper.make_node(kind, inputs, names, **attributes))
+        self._add(kind, inputs, names, names[0], attributes)
         return names
 
     def name(self, stem: str) -> str:
@@ -97,7 +99,14 @@ class Writer:
 
     def emit(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> None:
         """A node whose output has a given name, an output of the function."""
-        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        self._add(kind, inputs, [output], f"{self._prefix}{output}", attributes)
+
+    def _add(
+        self, kind: str, inputs: Sequence[str], outputs: list[str], name: str, attributes: dict[str, Any]
+    ) -> None:
+        self.nodes.append(
+            helper.make_node(kind, inputs, outputs, name=f"{self.function}/{name}", **attributes)
+        )
 
     def _constant(self, value: NDArray[Any]) -> str:
         key = (value.dtype.str, value.tobytes(), value.shape)
