@@ -88,3 +88,24 @@ def test_a_board_without_torch_builds_and_measures(tmp_path: Path, monkeypatch: 
     }
     assert (rows["torch"]["status"], rows["ort-body"]["status"]) == ("skipped", "measured")
     assert "PyTorch is not installed" in rows["torch"]["reason"]
+
+
+TORCH = ("torch", "onnx", "onnxscript", "safetensors", "torchmetrics", "matplotlib")
+"""What a machine that only runs exported files does not have."""
+
+
+def test_exported_files_are_evaluated_without_torch(films_of_classes: Path, tmp_path: Path) -> None:
+    """Also with threads, and to the very result that PyTorch's presence gives."""
+    from labelled import FRAMES
+    from small import small_model
+
+    from vmexport.export import export_onnx
+
+    export_onnx(small_model(num_classes=3, frames=FRAMES), tmp_path / "model.onnx", check=False)
+    words = ["eval", "model.onnx", "--data", str(films_of_classes), "--reorder", "all", "--json"]
+    reports = []
+    for blocked, workers in (((), "0"), (TORCH, "0"), (TORCH, "2")):
+        done = vmexport(*words, "--workers", workers, folder=tmp_path, blocked=blocked)
+        assert done.returncode == 0, done.stderr
+        reports.append({**json.loads(done.stdout), "seconds": 0})
+    assert reports[0] == reports[1] == reports[2]

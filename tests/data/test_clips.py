@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from vmexport.config import Architecture, Preprocessing
 from vmexport.data import Cropping, EvaluationClips, TrainingClips, VideoIndex, open_index
+from vmexport.data.views import AHEAD
 from vmexport.errors import InputError
 from vmexport.video import load_clips, write_film
 
@@ -160,3 +163,39 @@ def test_a_damaged_file_fails_or_is_skipped_but_never_replaced(videos: Path, kin
     assert [video.item for video in found if video.error is not None] == [4]
     assert [video.item for video in found if video.views is None] == [4]
     assert len(found) == 12
+
+
+def test_videos_are_decoded_ahead_but_only_a_few(videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By all threads at once, in order, and no more after whoever asked has left."""
+    loaded: list[Path] = []
+    together = threading.Barrier(2)
+
+    def load(path: Path, *_: object) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        if len(loaded) < 2:
+            together.wait(timeout=60)
+        loaded.append(path)
+        return np.zeros((1, 1), np.float32)
+
+    monkeypatch.setattr("vmexport.data.views.load_clips", load)
+    index = whole(videos)
+    found = EvaluationClips(index, SMALL).load(workers=2)
+    assert [next(found).item, next(found).item] == [0, 1]
+    time.sleep(0.2)
+    assert sorted(loaded) == [sample.path for sample in index.samples[: len(loaded)]]
+    assert len(loaded) <= 2 + 2 * AHEAD
+    found.close()  # type: ignore[attr-defined]
+    seen = len(loaded)
+    time.sleep(0.2)
+    assert len(loaded) == seen < len(index)
+
+
+def test_an_error_that_nobody_foresaw_reaches_the_caller(
+    videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object) -> None:
+        raise MemoryError("bad_alloc")
+
+    monkeypatch.setattr("vmexport.data.views.load_clips", load)
+    with pytest.raises(MemoryError, match="bad_alloc"):
+        list(EvaluationClips(whole(videos), SMALL).load(workers=2))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]

@@ -77,7 +77,7 @@ Videos = Annotated[
     typer.Option(help="Folder that the names in the lists start from.", show_default="searched"),
 ]
 Fold = Annotated[int, typer.Option(help="Which of HMDB51's three splits.")]
-Workers = Annotated[int, typer.Option(min=0, help="Processes that decode videos; 0: this one.")]
+Workers = Annotated[int, typer.Option(min=0, help="Threads that decode videos ahead; 0: none.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 Verbose = Annotated[
     int,

@@ -1,6 +1,6 @@
 """Video data sets: published formats, clips for training and evaluation, and a motion data set made here.
 
-Names are loaded on first use: only the clips need torch, only what decodes needs PyAV.
+Names are loaded on first use: only the training clips need torch, only what decodes needs PyAV.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from vmexport.data.write import IndexReport, write_index
 
 if TYPE_CHECKING:
     from vmexport.data.check import BadFile, DataReport, check_data
-    from vmexport.data.clips import EvaluationClips, Replaced, TrainingClips, VideoViews
+    from vmexport.data.clips import Replaced, TrainingClips
     from vmexport.data.synth import SynthReport, SynthSettings, synthesize
+    from vmexport.data.views import EvaluationClips, VideoViews
 
 __all__ = [
     "BadFile",
@@ -41,12 +42,12 @@ __all__ = [
 _HOMES = {
     "BadFile": "vmexport.data.check",
     "DataReport": "vmexport.data.check",
-    "EvaluationClips": "vmexport.data.clips",
+    "EvaluationClips": "vmexport.data.views",
     "Replaced": "vmexport.data.clips",
     "SynthReport": "vmexport.data.synth",
     "SynthSettings": "vmexport.data.synth",
     "TrainingClips": "vmexport.data.clips",
-    "VideoViews": "vmexport.data.clips",
+    "VideoViews": "vmexport.data.views",
     "check_data": "vmexport.data.check",
     "synthesize": "vmexport.data.synth",
 }

@@ -1,4 +1,4 @@
-"""Clips of a data set as PyTorch data sets: random ones for training, every test view for evaluation."""
+"""Random clips of a data set for training, as a PyTorch data set."""
 
 from __future__ import annotations
 
@@ -7,23 +7,19 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from vmexport.config import Architecture, Preprocessing
 from vmexport.data.index import VideoIndex
 from vmexport.data.sampling import Cropping, Rectangle, random_indices, random_rectangle
 from vmexport.errors import InputError
-from vmexport.video import FrameReader, Views, load_clips, parse_views
+from vmexport.video import FrameReader
 from vmexport.video.transform import check_long_side
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 REPLACEMENTS = 20
 """Other videos tried in place of an unreadable one before training gives up."""
@@ -156,78 +152,3 @@ def _read_part(
     top = min(round(part.top * height / info.height), height - size)
     left = min(round(part.left * width / info.width), width - size)
     return reader.read(indices, (height, width))[:, top : top + size, left : left + size]
-
-
-@dataclass(frozen=True)
-class VideoViews:
-    """Every test view of one video, or why there are none.
-
-    Attributes:
-        item: position of the video in the index.
-        label: number of its class.
-        views: (clips x crops, 3, T, size, size) float32, normalised; view `clip * crops + crop`. None where
-            the file is unreadable.
-        error: why, or None.
-    """
-
-    item: int
-    label: int
-    views: NDArray[np.float32] | None
-    error: InputError | None = None
-
-
-class EvaluationClips(Dataset[VideoViews]):
-    """Every (clip, crop) view of each video, exactly once (paper section 5.1); nothing is random.
-
-    Args:
-        index: the videos.
-        architecture: gives `T` and the size of a frame.
-        preprocessing: stride, resize, mean and std.
-        views: test views, clips x crops, such as "2x3".
-
-    Raises:
-        UsageError: the views cannot be read.
-    """
-
-    def __init__(
-        self,
-        index: VideoIndex,
-        architecture: Architecture,
-        preprocessing: Preprocessing | None = None,
-        views: str | Views = "1x1",
-    ) -> None:
-        self.index, self.architecture = index, architecture
-        self.preprocessing, self.views = preprocessing or Preprocessing(), parse_views(views)
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def __getitem__(self, item: int) -> VideoViews:
-        """The views of one video; an unreadable file is not raised: errors lose their form in workers."""
-        sample = self.index.samples[item]
-        try:
-            views = load_clips(sample.path, self.architecture, self.preprocessing, self.views)
-        except InputError as error:
-            return VideoViews(item, sample.label, None, error)
-        return VideoViews(item, sample.label, views)
-
-    def load(self, workers: int = 0, on_bad: Literal["fail", "skip"] = "fail") -> Iterator[VideoViews]:
-        """All videos in order, decoded by worker processes.
-
-        Args:
-            workers: processes; 0 decodes in this one.
-            on_bad: "fail" raises at the first unreadable file; "skip" yields it with its error, to report.
-
-        Raises:
-            InputError: an unreadable file, with `on_bad="fail"`.
-        """
-        loader = DataLoader(self, batch_size=None, num_workers=workers, collate_fn=_as_is)
-        for video in loader:
-            if video.error is not None and on_bad == "fail":
-                raise video.error
-            yield video
-
-
-def _as_is(video: Any) -> Any:
-    """Keep an item what it is: PyTorch would turn arrays into tensors."""
-    return video

@@ -40,7 +40,7 @@ class EvaluationRequest:
         fold: which of HMDB51's three splits.
         views: test views, clips x crops, such as "2x3" (paper section 5.1).
         reorder: names of `vmexport.eval.REORDERINGS`; the natural order is always among what is computed.
-        workers: processes that decode; 0 decodes in this one.
+        workers: threads that decode; 0 decodes in this one.
         skip_bad: leave unreadable videos out and report them; otherwise the first one is an error.
         device: "cpu" or "cuda", where a model that is opened here runs.
     """

@@ -53,11 +53,8 @@ def tally(
         videos: this process's share of them.
         preprocessing: frames to floats.
         batch: videos at once.
-        workers: processes that read videos.
+        workers: threads that read videos.
         precision: context in which the model runs.
-
-    Raises:
-        RuntimeError: a worker process died.
     """
     clips = EvaluationClips(videos, model.architecture, preprocessing, "1x1")
     device = model.head.weight.device
