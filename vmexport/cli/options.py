@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from vmexport.cli import render
-from vmexport.errors import InputError
 
 
 def _set_verbosity(level: int) -> int:
@@ -98,17 +97,11 @@ def given(**values: Any) -> dict[str, Any]:
 
 
 def read_labels(path: Path) -> Sequence[str]:
-    """Class names of a text file, one a line; empty lines at the end do not count.
+    """Class names in any form that data sets have them in; see `read_classes`.
 
     Raises:
-        InputError: the file is missing or is not UTF-8 text.
+        InputError: the file is missing or is no list of class names.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").rstrip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"cannot read the labels of {path}",
-            str(error),
-            "give a UTF-8 text file with one class name a line",
-        ) from error
-    return [line.strip() for line in lines]
+    from vmexport.data.formats.classes import read_classes
+
+    return read_classes(path)

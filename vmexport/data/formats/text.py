@@ -33,7 +33,8 @@ def read_text(path: Path) -> str:
             f"{path} is not a text in UTF-8", f"line {line} holds bytes that are none", f"file {path}"
         ) from error
     if "\0" in text:
-        raise InputError(f"{path} is not a text", "it holds zero bytes", f"file {path}")
+        fix = f"iconv -f utf-16le -t utf-8 {path}   (if it is UTF-16)"
+        raise InputError(f"{path} is not a text in UTF-8", "it holds zero bytes", fix)
     return text
 
 
