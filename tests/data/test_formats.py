@@ -130,6 +130,53 @@ def test_kinetics_own_annotations(tmp_path: Path, small_film: Path) -> None:
     assert all(sample.path.is_file() for sample in (*index.samples, *open_index(tmp_path, "val").samples))
 
 
+def test_annotations_over_folders_with_underscores(tmp_path: Path, small_film: Path) -> None:
+    head = "label,youtube_id,time_start,time_end,split\n"
+    write(tmp_path / "train.csv", head + '"air drumming",a,10,20,train\n"arm wrestling",b,0,10,train\n')
+    write(tmp_path / "val.csv", head + '"air drumming",c,3,13,val\n"arm wrestling",d,3,13,val\n')
+    put(
+        tmp_path / "train",
+        ["air_drumming/a_000010_000020.mp4", "arm_wrestling/b_000000_000010.mp4"],
+        small_film,
+    )
+    put(
+        tmp_path / "val",
+        ["air_drumming/c_000003_000013.mp4", "arm_wrestling/d_000003_000013.mp4"],
+        small_film,
+    )
+    index = open_index(tmp_path)
+    assert index.classes == ("air drumming", "arm wrestling")
+    assert all(sample.path.is_file() for sample in (*index.samples, *open_index(tmp_path, "val").samples))
+
+
+def test_endings_in_another_case(lists: Path) -> None:
+    for name in ("a1", "b1"):
+        (lists / "clips" / f"{name}.mp4").rename(lists / "clips" / f"{name}.MP4")
+    (lists / "clips" / "a2.mp4").rename(lists / "clips" / "A2.Mp4")
+    assert [sample.path.name for sample in open_index(lists).samples] == [
+        "a1.MP4",
+        "A2.Mp4",
+        "b1.MP4",
+        "b2.mp4",
+    ]
+
+
+def test_names_that_differ_in_their_case_only_are_told_apart(lists: Path, small_film: Path) -> None:
+    put(lists, ["clips/A1.mp4"], small_film)
+    write(lists / "train.csv", "clips/a1.mp4 0\nclips/A1.mp4 1\n")
+    assert [sample.path.name for sample in open_index(lists).samples] == ["a1.mp4", "A1.mp4"]
+
+
+def test_the_number_of_frames_in_a_list_is_passed_over(lists: Path) -> None:
+    write(lists / "train.csv", "clips/a1.mp4 12 0\nclips/a2.mp4 12 0\nclips/b1.mp4 12 1\n")
+    assert named(open_index(lists)) == [("a1.mp4", "class 0"), ("a2.mp4", "class 0"), ("b1.mp4", "class 1")]
+
+
+def test_a_list_of_extracted_frames_is_named(lists: Path) -> None:
+    write(lists / "train.csv", "clips/a1 120 0\nclips/a2 98 0\nclips/b1 77 1\n")
+    refused(lists, "names a folder of pictures", "MMAction and TSM")
+
+
 def test_names_of_other_tools_lists(lists: Path) -> None:
     (lists / "train.csv").rename(lists / "kinetics400_train_list_videos.txt")
     (lists / "val.csv").rename(lists / "kinetics400_val_list_videos.txt")
@@ -343,6 +390,17 @@ def test_hmdb51_with_mistakes(hmdb: Path) -> None:
 # Class folders
 
 
+def test_a_folder_around_the_class_folders(tmp_path: Path, small_film: Path) -> None:
+    put(
+        tmp_path / "UCF-101",
+        [f"{name}/{item}.avi" for name in ("Archery", "Biking") for item in range(4)],
+        small_film,
+    )
+    index = open_index(tmp_path, "all")
+    assert index.classes == ("Archery", "Biking")
+    assert any("UCF-101" in note for note in index.notes)
+
+
 def test_class_folders_with_parts(tmp_path: Path, small_film: Path) -> None:
     put(
         tmp_path, ["Train/b/1.mp4", "Train/a/x/2.MKV", "Train/a/.hidden.mp4", "Train/a/notes.txt"], small_film
@@ -407,6 +465,52 @@ def test_links_are_followed_and_loops_are_not(tmp_path: Path, small_film: Path) 
     assert open_index(tmp_path / "set", "all").counts == (1, 1)
 
 
+# UCF101
+
+
+@pytest.fixture
+def ucf(tmp_path: Path, small_film: Path) -> Path:
+    """Two classes, two splits; the training list names the number of the class, the test list does not."""
+    names = [f"{name}/v_{name}_g0{item}_c01.avi" for name in ("Archery", "Biking") for item in (1, 2, 3)]
+    put(tmp_path / "UCF-101", names, small_film)
+    lists = tmp_path / "ucfTrainTestlist"
+    write(lists / "classInd.txt", "1 Archery\r\n2 Biking\r\n")
+    for fold, test in ((1, "g01"), (2, "g02")):
+        rows = [f"{name} {1 + name.startswith('Biking')}" for name in names if test not in name]
+        write(lists / f"trainlist0{fold}.txt", "\r\n".join(rows))
+        write(lists / f"testlist0{fold}.txt", "\r\n".join(name for name in names if test in name))
+    return tmp_path
+
+
+def test_ucf101(ucf: Path) -> None:
+    index = open_index(ucf)
+    assert (index.layout, index.classes, index.counts) == ("ucf101", ("Archery", "Biking"), (2, 2))
+    assert named(open_index(ucf, "val")) == [
+        ("v_Archery_g01_c01.avi", "Archery"),
+        ("v_Biking_g01_c01.avi", "Biking"),
+    ]
+    assert named(open_index(ucf, "val", fold=2))[0] == ("v_Archery_g02_c01.avi", "Archery")
+    assert named(open_index(ucf / "ucfTrainTestlist" / "trainlist01.txt")) == named(index)
+    assert all(sample.path.is_file() for sample in index.samples)
+    (ucf / "ucfTrainTestlist" / "classInd.txt").unlink()
+    assert open_index(ucf).classes == ("Archery", "Biking")
+
+
+def test_ucf101_with_mistakes(ucf: Path) -> None:
+    with pytest.raises(InputError, match="no list of split 3"):
+        open_index(ucf, fold=3)
+    with pytest.raises(UsageError, match="no split 4"):
+        open_index(ucf, fold=4)
+    lists = ucf / "ucfTrainTestlist"
+    write(lists / "trainlist01.txt", "Archery/v_Archery_g02_c01.avi 1\nJumping/b.avi 3\n")
+    refused(ucf, "trainlist01.txt:2", "'Jumping' is no class")
+    write(lists / "trainlist01.txt", "a.avi 1\n")
+    refused(ucf, "trainlist01.txt:1", "expected CLASS/video.avi")
+    write(lists / "trainlist01.txt", "Archery/v_Archery_g02_c01.avi 1\n")
+    write(lists / "classInd.txt", "Archery\nBiking\n")
+    refused(ucf, "no list of UCF101's classes")
+
+
 # Detection
 
 
@@ -420,7 +524,7 @@ def test_unknown_words(lists: Path) -> None:
     with pytest.raises(UsageError, match="unknown split"):
         open_index(lists, "validate")
     with pytest.raises(UsageError, match="unknown layout"):
-        open_index(lists, layout="ucf101")
+        open_index(lists, layout="ucf102")
     with pytest.raises(InputError, match="no folder of videos"):
         open_index(lists, videos=lists / "none")
     with pytest.raises(InputError, match="holds no list of videos"):

@@ -66,16 +66,18 @@ Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: every core.")
 Device = Annotated[str, typer.Option(help="Where the model runs: cpu or cuda; an engine always on the GPU.")]
 Data = Annotated[
     Path,
-    typer.Option(help="Folder or list of a data set: class folders, Kinetics CSV, SSV2 JSON, HMDB51 splits."),
+    typer.Option(
+        help="Folder or list of a data set: class folders, Kinetics CSV, SSV2 JSON, HMDB51, UCF101."
+    ),
 ]
 Layout = Annotated[
-    str, typer.Option(help="Format of the data set: auto, folder, kinetics, ssv2, hmdb51 or index.")
+    str, typer.Option(help="Format of the data set: auto, folder, kinetics, ssv2, hmdb51, ucf101 or index.")
 ]
 Videos = Annotated[
     Path | None,
     typer.Option(help="Folder that the names in the lists start from.", show_default="searched"),
 ]
-Fold = Annotated[int, typer.Option(help="Which of HMDB51's three splits.")]
+Fold = Annotated[int, typer.Option(help="Which of the three splits of HMDB51 or UCF101.")]
 Workers = Annotated[int, typer.Option(min=0, help="Threads that decode videos ahead; 0: none.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 Verbose = Annotated[

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SPLITS = ("train", "val", "test", "all")
-LAYOUTS = ("kinetics", "ssv2", "hmdb51", "folder", "index")
+LAYOUTS = ("kinetics", "ssv2", "hmdb51", "ucf101", "folder", "index")
 """Formats that `open_index` reads; "index" is the JSON file that `vmexport data index` writes."""
 
 

@@ -36,9 +36,9 @@ def open_index(
     Args:
         path: folder of the data set, or one of its files (a list, `index.json`).
         split: "train", "val", "test", or "all" of them.
-        layout: "kinetics", "ssv2", "hmdb51", "folder", "index", or "auto".
+        layout: "kinetics", "ssv2", "hmdb51", "ucf101", "folder", "index", or "auto".
         videos: folder that the names in the lists start from; None searches.
-        fold: which of HMDB51's three splits.
+        fold: which of the three splits of HMDB51 or UCF101.
         directional: whether left and right matter to the labels; None: Something-Something, and class names
             with words such as "left".
 

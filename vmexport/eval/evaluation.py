@@ -37,7 +37,7 @@ class EvaluationRequest:
         split: "train", "val", "test" or "all".
         layout: format of the data set, or "auto".
         videos: folder that the names in the lists start from; None searches.
-        fold: which of HMDB51's three splits.
+        fold: which of the three splits of HMDB51 or UCF101.
         views: test views, clips x crops, such as "2x3" (paper section 5.1).
         reorder: names of `vmexport.eval.REORDERINGS`; the natural order is always among what is computed.
         workers: threads that decode; 0 decodes in this one.

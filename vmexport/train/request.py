@@ -29,7 +29,7 @@ class TrainingRequest:
         settings: changes to the card, such as `{"recipe.epochs": 5, "architecture.frames": 8}`.
         layout: format of the data set, or "auto".
         videos: folder that the names in the data set's lists start from.
-        fold: which of HMDB51's splits.
+        fold: which of the splits of HMDB51 or UCF101.
         device: "auto", "cpu" or "cuda".
         precision: "fp32", "bf16" or "auto": bf16 on GPUs, fp32 elsewhere.
         workers: processes that read videos; None: by the number of cores; 0: none.

@@ -11,6 +11,8 @@ from vmexport.data.formats.hmdb51 import LIST, find_hmdb51, read_hmdb51
 from vmexport.data.formats.index_file import read_index_file
 from vmexport.data.formats.kinetics import find_lists, read_lists
 from vmexport.data.formats.ssv2 import PREFIX, find_ssv2, read_ssv2
+from vmexport.data.formats.ucf101 import LIST as UCF101_LIST
+from vmexport.data.formats.ucf101 import find_ucf101, read_ucf101
 from vmexport.errors import InputError
 
 
@@ -21,7 +23,7 @@ def read_catalogue(path: Path, layout: str, videos: Path | None, fold: int) -> C
         path: its folder, or one of its files.
         layout: a format, or "auto".
         videos: folder that listed names start from; None searches.
-        fold: HMDB51's split.
+        fold: the split of HMDB51 or UCF101.
 
     Raises:
         UsageError: an unknown fold.
@@ -35,6 +37,8 @@ def read_catalogue(path: Path, layout: str, videos: Path | None, fold: int) -> C
         layout = detect(path)
     if layout == "hmdb51":
         return read_hmdb51(path, videos, fold)
+    if layout == "ucf101":
+        return read_ucf101(path, videos, fold)
     if layout == "ssv2":
         return read_ssv2(path, videos)
     if layout == "kinetics":
@@ -52,11 +56,11 @@ def detect(path: Path) -> str:
     """
     if path.is_file():
         return _detect_file(path)
-    found = [name for name, finder in (("ssv2", find_ssv2), ("hmdb51", find_hmdb51)) if finder(path)]
+    finders = {"ssv2": find_ssv2, "hmdb51": find_hmdb51, "ucf101": find_ucf101}
+    found = [name for name, finder in finders.items() if finder(path)]
     if len(found) > 1:
-        raise InputError(
-            f"{path} holds two data sets", "lists of Something-Something V2 and of HMDB51", "--layout ssv2"
-        )
+        count, lists = "two" if len(found) == 2 else "several", " and of ".join(found)
+        raise InputError(f"{path} holds {count} data sets", f"lists of {lists}", f"--layout {found[0]}")
     if found:
         return found[0]
     if find_lists(path) or find_lists(path, strict=True):  # of damaged ones the reader says what is wrong
@@ -65,7 +69,7 @@ def detect(path: Path) -> str:
         return "folder"
     raise InputError(
         f"{path} holds no data set",
-        f"{EXPECTED}; or train.csv and val.csv; or the lists of Something-Something V2 or HMDB51",
+        f"{EXPECTED}; or train.csv and val.csv; or the lists of Something-Something V2, HMDB51 or UCF101",
         f"look at it: ls {path}",
     )
 
@@ -85,4 +89,6 @@ def _detect_file(path: Path) -> str:
     if path.suffix.lower() == ".json":
         parts = {"train.json", "validation.json", "val.json", "labels.json"}
         return "ssv2" if path.name.startswith(PREFIX) or path.name in parts else "index"
+    if UCF101_LIST.fullmatch(path.name):
+        return "ucf101"
     return "hmdb51" if LIST.fullmatch(path.name) else "kinetics"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,31 +27,38 @@ class Listing:
     """Answers which files exist; every folder is listed once, so that a large data set costs few calls."""
 
     def __init__(self) -> None:
-        self._folders: dict[str, frozenset[str]] = {}
+        self._folders: dict[str, dict[str, list[str]]] = {}
 
     def has(self, path: Path) -> bool:
         """Whether a file of that name is in its folder."""
-        return path.name in self._names(path.parent)
+        return path.name in self._names(path.parent).get(path.name.casefold(), ())
 
     def find(self, path: Path) -> Path | None:
-        """The file, or the one with the same stem and another ending of a video (re-encoded copies)."""
+        """The file, or else one whose name differs in its case only, or in its ending (re-encoded copies).
+
+        Class folders may be written with underscores where the list has spaces. None too where several files
+        would do: the list was written on a system that took them for one.
+        """
+        folder = path.parent
+        if " " in folder.name and not self._names(folder):
+            path = folder.with_name(folder.name.replace(" ", "_")) / path.name
         names = self._names(path.parent)
-        if path.name in names:
-            return path
         stem = path.stem if path.suffix.lower() in VIDEO_ENDINGS else path.name
-        for ending in sorted(VIDEO_ENDINGS):
-            if stem + ending in names:
-                return path.parent / (stem + ending)
+        for name in (path.name, *(stem + ending for ending in sorted(VIDEO_ENDINGS))):
+            alike = names.get(name.casefold(), [])
+            exact = [other for other in alike if other == name]
+            if exact or len(alike) == 1:
+                return path.parent / (exact or alike)[0]
         return None
 
-    def _names(self, folder: Path) -> frozenset[str]:
-        """Names in a folder; none where it cannot be listed."""
+    def _names(self, folder: Path) -> dict[str, list[str]]:
+        """Names in a folder by their form without case; none where it cannot be listed."""
         key = str(folder)
         if key not in self._folders:
-            try:
-                self._folders[key] = frozenset(os.listdir(folder))  # noqa: PTH208 - names only, no objects
-            except OSError:
-                self._folders[key] = frozenset()
+            self._folders[key] = {}
+            with contextlib.suppress(OSError):
+                for name in os.listdir(folder):  # noqa: PTH208 - names only, no objects
+                    self._folders[key].setdefault(name.casefold(), []).append(name)
         return self._folders[key]
 
 

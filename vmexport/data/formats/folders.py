@@ -18,6 +18,7 @@ def read_folders(root: Path) -> Catalogue:
     Raises:
         InputError: no video in any folder, videos beside the class folders, or two folders for one part.
     """
+    root, notes = _unwrapped(root)
     parts: dict[str, Path] = {}
     for folder in sorted_listing(root):
         part = part_of(folder.name) if folder.is_dir() else None
@@ -37,7 +38,7 @@ def read_folders(root: Path) -> Catalogue:
             parts["val"] = hollow[0]
     found = {part: _videos_of(folder) for part, folder in parts.items()}
     classes = sorted({name for by_class in found.values() for name in by_class})
-    catalogue = Catalogue("folder", root, tuple(classes), {})
+    catalogue = Catalogue("folder", root, tuple(classes), {}, notes=notes)
     label_of = {name: label for label, name in enumerate(classes)}
     for part, by_class in found.items():
         catalogue.parts[part] = [
@@ -47,6 +48,20 @@ def read_folders(root: Path) -> Catalogue:
         ]
         catalogue.notes += _left_out(parts[part])
     return catalogue
+
+
+def _unwrapped(root: Path) -> tuple[Path, list[str]]:
+    """The folder that holds the class folders, where the root holds nothing but it, and a note that says so.
+
+    Archives such as UCF101's unpack into one folder of their own; one class alone would be no data set.
+    """
+    only = _class_folders(root)
+    if len(only) != 1 or part_of(only[0].name) or any(is_video(entry) for entry in sorted_listing(only[0])):
+        return root, []
+    inside = _class_folders(only[0])
+    if len(inside) < 2 and not any(part_of(entry.name) for entry in inside):
+        return root, []
+    return only[0], [f"the classes are the folders in {only[0].name}, the only folder of videos in {root}"]
 
 
 def has_class_folders(root: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vmexport.data.formats.files import is_video
@@ -37,14 +37,17 @@ def read_list(path: Path) -> list[Line]:
     The separator is the one that makes every line end in a number; class names instead of numbers need a tab,
     a comma or a semicolon. A first line of headings is skipped.
 
+    A number of frames between path and label (MMAction, TSM) is passed over.
+
     Raises:
-        InputError: no text, or lines without a label.
+        InputError: no text, lines without a label, or a list of extracted frames.
     """
     lines = read_lines(path)
     if lines and _cells(lines[0][1], ",")[: len(ANNOTATION_COLUMNS)] == list(ANNOTATION_COLUMNS):
         return [_annotation(line, f"{path.name}:{number}") for number, line in lines[1:]]
     separator, headed = _separator(lines, path)
     found = [_line(line, separator, f"{path.name}:{number}") for number, line in lines[int(headed) :]]
+    found = _without_frame_counts(found, separator)
     if found and is_video(Path(found[-1].label)):
         raise InputError(
             f"{found[-1].where} ends in a video, not in a label: {found[-1].label!r}",
@@ -52,6 +55,28 @@ def read_list(path: Path) -> list[Line]:
             f"swap the columns of {path}",
         )
     return found
+
+
+def _without_frame_counts(lines: list[Line], separator: str) -> list[Line]:
+    """Lines of `path frames label`, as MMAction and TSM write them, without the number of frames.
+
+    Raises:
+        InputError: the paths are folders of extracted pictures.
+    """
+    split = [line.name.rpartition(separator) for line in lines]
+    if not lines or not all(name.strip() and _is_label(frames, True) for name, _, frames in split):
+        return lines
+    shorter = [replace(line, name=name.strip()) for line, (name, _, _) in zip(lines, split, strict=True)]
+    if any(is_video(Path(line.name)) for line in shorter):
+        return shorter if all(is_video(Path(line.name)) for line in shorter) else lines
+    if any(is_video(Path(line.name)) for line in lines):
+        return lines
+    raise InputError(
+        f"{lines[0].where} names a folder of pictures, not a video: {shorter[0].name!r}",
+        "a list of three columns (path, number of frames, label) is one of extracted frames, "
+        "as MMAction and TSM write it; vmexport reads the videos themselves",
+        "give the list of the videos (path label), or their class folders: --layout folder",
+    )
 
 
 def is_list(path: Path) -> bool:
