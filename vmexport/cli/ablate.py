@@ -9,21 +9,28 @@ import typer
 
 from vmexport.cli import options, render
 from vmexport.cli.card_settings import Settings, parse_settings
+from vmexport.config.choices import AblationTable, Layout, TrainingDevice
 from vmexport.errors import ExitCode
 
 if TYPE_CHECKING:
     from vmexport.eval.ablation import AblationReport
 
 
+FOLDER = Path("ablation")
+
+
 def ablate(
     data: options.Data,
     table: Annotated[
-        int, typer.Option(help="2: scan order, 3: positional embedding, 5: frames, 6: width.")
-    ] = 2,
+        AblationTable, typer.Option(help="2: scan order, 3: positional embedding, 5: frames, 6: width.")
+    ] = AblationTable.SCAN_ORDER,
     config: Annotated[
         str | None, typer.Option(help="Card with model and recipe.", show_default="by the data set's format")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of all runs.")] = Path("ablation"),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of all runs.", show_default=str(FOLDER))
+    ] = None,
+    out: options.FormerOut = None,
     init: Annotated[
         Path | None, typer.Option(help="Image or video model to start from.", show_default="random weights")
     ] = None,
@@ -31,12 +38,12 @@ def ablate(
         int | None, typer.Option(min=1, help="Passes over the data.", show_default="the card's")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of every run.", show_default="the card's")] = None,
-    views: Annotated[str, typer.Option(help="Views of the evaluation, clips x crops.")] = "1x1",
+    views: options.Views = "1x1",
     settings: Settings = None,
-    layout: options.Layout = "auto",
+    layout: options.Layout = Layout.AUTO,
     videos: options.Videos = None,
     fold: options.Fold = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: options.TrainingDevice = TrainingDevice.AUTO,
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -44,6 +51,7 @@ def ablate(
 
     Finished rows are kept: the same command goes on after an interruption.
     """
+    folder = options.folder_given(output, out) or FOLDER
     changes = parse_settings(settings, {"recipe.epochs": epochs, "recipe.seed": seed})
     with render.counted_progress("loading PyTorch and the data set") as progress:
         from vmexport.eval.ablation import ablate as run
@@ -54,13 +62,13 @@ def ablate(
             config=config,
             init=init,
             settings=changes,
-            layout=layout,
+            layout=layout.value,
             videos=videos,
             fold=fold,
-            device=device,
+            device=device.value,
         )
         try:
-            report = run(table, request, out / f"table-{table}", views, progress)
+            report = run(int(table.value), request, folder / f"table-{table}", views, progress)
         except KeyboardInterrupt as stopped:
             render.note("interrupted; what is done is kept, and the same command goes on")
             raise typer.Exit(ExitCode.INTERRUPTED) from stopped

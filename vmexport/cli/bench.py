@@ -61,7 +61,7 @@ def bench(
             **options.given(frames=frames, size=size, num_classes=classes, trust_pickle=trust_pickle),
         )
     if as_json:
-        render.as_json({"passed": report.passed, **render.plain(report)})
+        render.as_json(report, "passed")
     else:
         _show(report)
     if chart is not None and any(result.latency for result in report.results):

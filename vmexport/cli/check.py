@@ -28,7 +28,7 @@ def check(
 
         report = check_parity(a, b, bisect=bisect, threads=threads, progress=say)
     if as_json:
-        render.as_json({"passed": report.passed, "reason": report.reason, **render.plain(report)})
+        render.as_json(report, "passed", "reason")
     else:
         _show(report)
     report.require()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from vmexport.cli import options, render
+from vmexport.config.choices import InitPosition
 from vmexport.config.names import WEIGHTS_FILE
 from vmexport.errors import UsageError
 
@@ -30,13 +31,7 @@ def convert(
         ),
     ] = None,
     classes: options.Classes = None,
-    init_position: Annotated[
-        str,
-        typer.Option(
-            help="From an image's positions to a video's: expanding, interpolate-space, "
-            "interpolate-dim or random (paper, section 4.2)."
-        ),
-    ] = "expanding",
+    init_position: options.InitPosition = InitPosition.EXPANDING,
     cls_position: options.ClsPosition = None,
     scale: options.Scale = None,
     interpolate_time: options.InterpolateTime = False,
@@ -54,12 +49,12 @@ def convert(
 
         model = load_checkpoint(
             checkpoint,
-            init_position=init_position,
+            init_position=init_position.value,
             **options.given(
                 frames=frames,
                 tubelet=tubelet,
                 num_classes=classes,
-                cls_position=cls_position,
+                cls_position=cls_position and cls_position.value,
                 scale=scale,
                 interpolate_time=interpolate_time,
                 trust_pickle=trust_pickle,

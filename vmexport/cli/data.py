@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmexport.cli import options, render
+from vmexport.config.choices import Layout, Split, SynthLayout
 from vmexport.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ app = typer.Typer(
 @app.command()
 def check(
     path: Data,
-    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "all",
-    layout: options.Layout = "auto",
+    split: options.Split = Split.ALL,
+    layout: options.Layout = Layout.AUTO,
     videos: options.Videos = None,
     fold: options.Fold = 1,
     quick: Annotated[
@@ -46,11 +47,11 @@ def check(
     from vmexport.data import check_data, open_index
 
     workers = workers or usable_cores()
-    index = open_index(path, split, layout, videos=videos, fold=fold)
+    index = open_index(path, split.value, layout.value, videos=videos, fold=fold)
     with render.counted_progress(f"decoding {len(index)} videos of {path}") as progress:
         report = check_data(index, quick=quick, workers=workers, progress=progress)
     if as_json:
-        render.as_json({"passed": report.passed, **render.plain(report)})
+        render.as_json(report, "passed")
     else:
         _show_check(report)
     if not report.passed:
@@ -63,8 +64,8 @@ def index(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="A .json file, a .csv file, or a folder for lists.")
     ] = Path("index.json"),
-    split: Annotated[str, typer.Option(help="train, val or test alone; all: every part.")] = "all",
-    layout: options.Layout = "auto",
+    split: options.Split = Split.ALL,
+    layout: options.Layout = Layout.AUTO,
     videos: options.Videos = None,
     fold: options.Fold = 1,
     as_json: options.Json = False,
@@ -76,10 +77,10 @@ def index(
     """
     from vmexport.data import open_index, open_parts, write_index
 
-    if split == "all":
-        parts = open_parts(path, layout, videos=videos, fold=fold)
+    if split is Split.ALL:
+        parts = open_parts(path, layout.value, videos=videos, fold=fold)
     else:
-        parts = {split: open_index(path, split, layout, videos=videos, fold=fold)}
+        parts = {split.value: open_index(path, split.value, layout.value, videos=videos, fold=fold)}
     report = write_index(parts, output)
     if as_json:
         render.as_json(report)
@@ -93,7 +94,7 @@ def synth(
     clips: Annotated[int, typer.Option(min=1, help="Films in all.")] = 240,
     classes: Annotated[int, typer.Option(help="Classes of motion, 2 to 16.")] = 8,
     seed: Annotated[int, typer.Option(help="The same seed gives the same films.")] = 0,
-    layout: Annotated[str, typer.Option(help="Format: folder, kinetics, ssv2 or hmdb51.")] = "folder",
+    layout: Annotated[SynthLayout, typer.Option(help="Format to write.")] = SynthLayout.FOLDER,
     size: Annotated[int, typer.Option(help="Side of the square picture, pixels.")] = 112,
     frames: Annotated[int, typer.Option(help="Frames of a film; the motion fills them.")] = 32,
     fps: Annotated[int, typer.Option(help="Frames a second.")] = 25,
@@ -112,7 +113,7 @@ def synth(
     """
     from vmexport.data import SynthSettings, synthesize
 
-    settings = SynthSettings(clips, classes, seed, size, frames, fps, validation, layout)
+    settings = SynthSettings(clips, classes, seed, size, frames, fps, validation, layout.value)
     with render.counted_progress(f"making {clips} films in {out}") as progress:
         report = synthesize(out, settings, force=force, progress=progress)
     if as_json:

@@ -20,7 +20,7 @@ def doctor(as_json: options.Json = False, verbose: options.Verbose = 0) -> None:
 
         report = examine()
     if as_json:
-        render.as_json({"usable": report.usable, **render.plain(report)})
+        render.as_json(report, "usable")
     else:
         _show(report)
     if not report.usable:

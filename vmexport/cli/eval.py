@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmexport.cli import options, render
+from vmexport.config.choices import Device, Layout, Order, Split
 from vmexport.errors import UsageError
+from vmexport.eval.reorder import ALL, parse_reorderings
 from vmexport.files import require_writable
 
 if TYPE_CHECKING:
@@ -18,18 +20,28 @@ CLASSES_SHOWN = 40
 """Rows of the per-class table on a terminal; JSON has them all."""
 
 
+def _orders(incomplete: str) -> list[str]:
+    """Completions of `--reorder`: of its last word, after a comma too."""
+    said, comma, word = incomplete.rpartition(",")
+    return [said + comma + order for order in (ALL, *Order.all()) if order.startswith(word)]
+
+
 def eval_command(
     model: options.RequiredModel,
     data: options.Data,
-    split: Annotated[str, typer.Option(help="Part of the data: train, val, test or all.")] = "val",
-    layout: options.Layout = "auto",
+    split: options.Split = Split.VAL,
+    layout: options.Layout = Layout.AUTO,
     videos: options.Videos = None,
     fold: options.Fold = 1,
-    views: Annotated[str, typer.Option(help="Views averaged, clips x crops, such as 2x3.")] = "1x1",
+    views: options.Views = "1x1",
     reorder: Annotated[
         str,
-        typer.Option(help="Orders of the frames: sequential, blockwise, pairwise, interleaved or all."),
-    ] = "sequential",
+        typer.Option(
+            metavar=f"[{'|'.join((ALL, *Order.all()))}],...",
+            help="Orders of the frames; several with commas between.",
+            autocompletion=_orders,
+        ),
+    ] = Order.SEQUENTIAL.value,
     confusion: Annotated[
         Path | None, typer.Option(help="PNG file for the confusion matrix.", show_default=False)
     ] = None,
@@ -46,7 +58,7 @@ def eval_command(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave unreadable videos out and report them.")
     ] = False,
-    device: options.Device = "cpu",
+    device: options.Device = Device.CPU,
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -56,7 +68,6 @@ def eval_command(
     order of the frames is disturbed (the paper's Table 1).
     """
     from vmexport.eval.evaluation import EvaluationRequest, evaluate
-    from vmexport.eval.reorder import parse_reorderings
 
     for path in (confusion, chart, predictions):
         if path is not None:
@@ -71,15 +82,15 @@ def eval_command(
     if confusion is not None or chart is not None:  # where matplotlib is missing, before the work
         from vmexport.eval.plot import plot_confusion, plot_orders
     request = EvaluationRequest(
-        split=split,
-        layout=layout,
+        split=split.value,
+        layout=layout.value,
         videos=videos,
         fold=fold,
         views=views,
         reorder=orders,
         workers=workers,
         skip_bad=skip_bad,
-        device=device,
+        device=device.value,
     )
     with render.counted_progress(f"evaluating {model}") as progress:
         report = evaluate(model, data, request, progress)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +30,7 @@ from vmexport.cli import (
     train,
     trt,
 )
+from vmexport.cli.usage import explain_usage, is_usage_error
 from vmexport.errors import ExitCode, OutOfMemory, VmexportError
 from vmexport.files import FULL_DISK, explain_write_error
 from vmexport.package import VERSION
@@ -47,21 +50,35 @@ _OUT_OF_MEMORY_WORDS = (
 class CatchingGroup(TyperGroup):
     """The single catcher: every error of a command becomes one message and one exit code here."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the program's own options."""
+        with _caught():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
-        """Run the chosen command; errors leave as `typer.Exit` with the code of design.md section 6."""
-        try:
+        """Run the chosen command; errors leave as `typer.Exit` with the code of their kind (`ExitCode`)."""
+        with _caught():
             return super().invoke(ctx)
-        except KeyboardInterrupt as error:
-            render.note("interrupted; nothing half-written was left behind")
-            raise typer.Exit(ExitCode.INTERRUPTED) from error
-        except Exception as error:
-            if _belongs_to_typer(error):
-                raise
-            raise typer.Exit(_report(_translate(error))) from error
+
+
+@contextlib.contextmanager
+def _caught() -> Iterator[None]:
+    """Print what goes wrong inside, and leave with its exit code."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        render.note("interrupted; nothing half-written was left behind")
+        raise typer.Exit(ExitCode.INTERRUPTED) from error
+    except Exception as error:
+        if is_usage_error(error):
+            raise typer.Exit(_report(explain_usage(error))) from error
+        if _belongs_to_typer(error):
+            raise
+        raise typer.Exit(_report(_translate(error))) from error
 
 
 def _belongs_to_typer(error: Exception) -> bool:
-    """Whether typer itself ends the program on this: its usage errors, Exit, Abort, a closed pipe."""
+    """Whether typer itself ends the program on this: Exit, Abort, a closed pipe, help without a command."""
     return isinstance(error, typer.Exit | typer.Abort | BrokenPipeError) or hasattr(error, "format_message")
 
 
@@ -99,7 +116,6 @@ app = typer.Typer(
     cls=CatchingGroup,
     help="Export VideoMamba to ONNX with a native selective scan, and prove that it still computes the same.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmexport.cli import options, render
+from vmexport.config.choices import Precision
 from vmexport.config.names import ONNX_FILE
 
 if TYPE_CHECKING:
@@ -21,7 +22,13 @@ def onnx(
     size: options.Size = None,
     classes: options.Classes = None,
     batch: Annotated[str, typer.Option(help="One batch size, or min:opt:max such as 1:4:8.")] = "1",
-    fp16: Annotated[bool, typer.Option("--fp16", help="Half-precision weights and activations.")] = False,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Type of weights and activations.", show_default=Precision.FP32.value),
+    ] = None,
+    fp32: options.Fp32 = False,
+    fp16: options.Fp16 = False,
+    bf16: options.Bf16 = False,
     opset: Annotated[int, typer.Option(help="Version of the default operator domain, 18 to 20.")] = 18,
     check: Annotated[
         bool, typer.Option(help="Compare the file with PyTorch; exit code 6 on failure.")
@@ -40,6 +47,7 @@ def onnx(
 
     Without MODEL: model.safetensors of this folder, or else a preset with random weights.
     """
+    chosen = options.precision_given(precision, fp32=fp32, fp16=fp16, bf16=bf16)
     names = None if labels is None else options.read_labels(labels)
     with render.progress("loading PyTorch and the model") as say:
         from vmexport.export.onnx import export_onnx
@@ -61,7 +69,7 @@ def onnx(
             network,
             output,
             batch=batch,
-            precision="fp16" if fp16 else "fp32",
+            precision=chosen or Precision.FP32.value,
             check=check,
             fallback=not no_fallback,
             opset=opset,

@@ -1,4 +1,8 @@
-"""Options that several commands share, declared once."""
+"""Options that several commands share, declared once.
+
+An option that takes one of a fixed set of words is an enum of `vmexport.config.choices`: the help shows the
+words, the shell completes them, and another word is refused with the nearest one.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from vmexport.cli import render
+from vmexport.config import choices
+from vmexport.errors import UsageError
 
 
 def _set_verbosity(level: int) -> int:
@@ -30,6 +36,8 @@ RequiredModel = Annotated[
     typer.Argument(metavar="MODEL", help="A file (.safetensors, .pth, .onnx, .engine) or a preset's name."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
+FormerOut = Annotated[Path | None, typer.Option("--out", hidden=True)]
+"""How `--output` of a folder was spelled before; scripts may still say it."""
 Frames = Annotated[
     int | None, typer.Option(min=1, help="Frames of one clip.", show_default="as in the model")
 ]
@@ -45,8 +53,12 @@ Labels = Annotated[
     typer.Option(help="Text file with one class name a line, in class order.", show_default=False),
 ]
 ClsPosition = Annotated[
-    str | None,
-    typer.Option(help="Where the class token stands: first, middle or none.", show_default="as in the model"),
+    choices.ClsPosition | None,
+    typer.Option(help="Where the class token stands.", show_default="as in the model"),
+]
+InitPosition = Annotated[
+    choices.InitPosition,
+    typer.Option(help="From an image model's positions to a video's (paper, section 4.2)."),
 ]
 Scale = Annotated[
     float | None,
@@ -63,23 +75,34 @@ TrustPickle = Annotated[
     ),
 ]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: every core.")]
-Device = Annotated[str, typer.Option(help="Where the model runs: cpu or cuda; an engine always on the GPU.")]
+Device = Annotated[choices.Device, typer.Option(help="Where the model runs; an engine always on the GPU.")]
+TrainingDevice = Annotated[
+    choices.TrainingDevice, typer.Option(help="Where to train; auto: on a GPU where there is one.")
+]
+Fp32 = Annotated[bool, typer.Option("--fp32", help="Short for --precision fp32.")]
+Fp16 = Annotated[bool, typer.Option("--fp16", help="Short for --precision fp16.")]
+Bf16 = Annotated[bool, typer.Option("--bf16", help="Short for --precision bf16.")]
 Data = Annotated[
     Path,
     typer.Option(
         help="Folder or list of a data set: class folders, Kinetics CSV, SSV2 JSON, HMDB51, UCF101."
     ),
 ]
-Layout = Annotated[
-    str, typer.Option(help="Format of the data set: auto, folder, kinetics, ssv2, hmdb51, ucf101 or index.")
-]
+Split = Annotated[choices.Split, typer.Option(help="Part of the data set.")]
+Layout = Annotated[choices.Layout, typer.Option(help="Format of the data set.")]
 Videos = Annotated[
     Path | None,
     typer.Option(help="Folder that the names in the lists start from.", show_default="searched"),
 ]
 Fold = Annotated[int, typer.Option(help="Which of the three splits of HMDB51 or UCF101.")]
 Workers = Annotated[int, typer.Option(min=0, help="Threads that decode videos ahead; 0: none.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+Views = Annotated[str, typer.Option(help="Views averaged, clips x crops, such as 2x3.")]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print the result as JSON on stdout, and nothing else there; errors stay on stderr."
+    ),
+]
 Verbose = Annotated[
     int,
     typer.Option(
@@ -96,6 +119,35 @@ Verbose = Annotated[
 def given(**values: Any) -> dict[str, Any]:
     """Those options that the user gave: the ones that are neither None nor False."""
     return {name: value for name, value in values.items() if value is not None and value is not False}
+
+
+def precision_given(precision: choices.Words | None, *, fp32: bool, fp16: bool, bf16: bool) -> str | None:
+    """The precision that was asked for, by `--precision` or one of its short forms; None where by none.
+
+    Raises:
+        UsageError: they ask for two.
+    """
+    short = {"--fp32": fp32, "--fp16": fp16, "--bf16": bf16}
+    asked = {option: option.lstrip("-") for option, given in short.items() if given}
+    if precision is not None:
+        asked[f"--precision {precision}"] = str(precision)
+    if len(set(asked.values())) > 1:
+        said = list(asked)
+        raise UsageError("there can be one precision", f"got {' and '.join(said)}", said[0])
+    return next(iter(asked.values()), None)
+
+
+def folder_given(output: Path | None, former: Path | None) -> Path | None:
+    """The folder of `--output`, or of `--out` as it was spelled before.
+
+    Raises:
+        UsageError: they name two.
+    """
+    if None not in (output, former) and output != former:
+        raise UsageError(
+            "there can be one folder", f"got --output {output} and --out {former}", f"--output {output}"
+        )
+    return output if output is not None else former
 
 
 def read_labels(path: Path) -> Sequence[str]:

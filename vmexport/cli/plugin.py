@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vmexport.cli import options, render
+from vmexport.config.choices import Cuda
 from vmexport.errors import EnvironmentProblem, ExitCode
 
 if TYPE_CHECKING:
@@ -19,12 +19,6 @@ app = typer.Typer(
     help="Build the native libraries (CPU, ONNX Runtime, CUDA) for this machine, find them, test them.",
     no_args_is_help=True,
 )
-
-
-class Cuda(str, Enum):
-    """Values of --cuda."""
-
-    AUTO, ON, OFF = "auto", "on", "off"
 
 
 @app.command()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vmexport.cli import options, render
+from vmexport.config.choices import Device
 from vmexport.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ def predict_command(
     model: options.RequiredModel,
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video or picture files.")],
     topk: Annotated[int, typer.Option(min=1, help="Classes to show for each video.")] = 5,
-    views: Annotated[str, typer.Option(help="Views averaged, clips x crops, such as 2x3.")] = "1x1",
-    device: options.Device = "cpu",
-    json: options.Json = False,
+    views: options.Views = "1x1",
+    device: options.Device = Device.CPU,
+    as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
     """Classify videos with a .safetensors, .pth, .onnx or .engine model.
@@ -30,11 +31,9 @@ def predict_command(
     from vmexport.runtime.predict import predict
 
     with render.progress(f"classifying {len(videos)} video{'s' if len(videos) != 1 else ''} with {model}"):
-        predictions = predict(model, videos, topk=topk, views=views, on_error="collect", device=device)
-    if json:
-        render.as_json(
-            {"model": model, "views": views, "predictions": [_as_dict(item) for item in predictions]}
-        )
+        predictions = predict(model, videos, topk=topk, views=views, on_error="collect", device=device.value)
+    if as_json:
+        render.as_json({"model": model, "views": views, "predictions": predictions})
     else:
         for item in predictions:
             if item.error is None:
@@ -50,11 +49,3 @@ def _show(prediction: Prediction) -> None:
     """One table for one video."""
     rows = [(guess.label, str(guess.index), f"{guess.probability:.4f}") for guess in prediction.top]
     render.table(f"{prediction.video} ({prediction.views} views)", ("class", "index", "probability"), rows)
-
-
-def _as_dict(prediction: Prediction) -> dict[str, Any]:
-    """What the JSON says of one video: its classes, or its error."""
-    if prediction.error is not None:
-        error = prediction.error
-        return {"video": prediction.video, "error": {"what": error.what, "why": error.why, "fix": error.fix}}
-    return {"video": prediction.video, "top": [render.plain(guess) for guess in prediction.top]}

@@ -122,17 +122,28 @@ def findings(title: str, found: Sequence[Finding]) -> None:
         text(f"  {', '.join(one.name for one in found if one.fix == fix)}: {fix}")
 
 
-def as_json(value: Any) -> None:
-    """The value as JSON on stdout; dataclasses become objects, numbers that are not finite become null."""
-    print(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+def as_json(value: Any, *properties: str) -> None:
+    """The value as JSON on stdout, which then holds nothing else.
+
+    Args:
+        value: what `plain` takes.
+        properties: names of further attributes that go into the object: a report's properties, which are
+            no fields.
+    """
+    document = plain(value)
+    if properties:
+        document = {**{name: plain(getattr(value, name)) for name in properties}, **document}
+    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, enums, paths and numpy scalars as what JSON can hold."""
+    """Dataclasses, errors, enums, paths and numpy values as what JSON can hold; NaN becomes null."""
     if hasattr(value, "to_dict"):
         return plain(value.to_dict())
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, VmexportError):
+        return {"what": value.what, "why": value.why, "fix": value.fix}
     if isinstance(value, Enum):
         return plain(value.value)
     if isinstance(value, Mapping):

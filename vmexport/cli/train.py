@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from vmexport.cli import options, render
 from vmexport.cli.card_settings import Settings, parse_settings
+from vmexport.config.choices import InitPosition, Layout, TrainingDevice, TrainingPrecision
 from vmexport.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -31,25 +33,22 @@ def train(
             show_default="by the data set's format",
         ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the run.", show_default="runs/NAME-NUMBER")
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of the run.", show_default="runs/NAME-NUMBER"),
     ] = None,
+    out: options.FormerOut = None,
     init: Annotated[
         Path | None,
         typer.Option(help="Weights to start from: ours, Vim's or OpenGVLab's.", show_default="random"),
     ] = None,
-    init_position: Annotated[
-        str,
-        typer.Option(
-            help="Positions out of an image model: expanding, interpolate-space, interpolate-dim, random."
-        ),
-    ] = "expanding",
+    init_position: options.InitPosition = InitPosition.EXPANDING,
     interpolate_time: options.InterpolateTime = False,
     resume: Annotated[
         str | None,
         typer.Option(
             metavar="PATH|auto",
-            help="Go on with a run: its folder, a checkpoint, or auto (the run of --out, or the newest).",
+            help="Go on with a run: its folder, a checkpoint, or auto (the run of --output, or the newest).",
             show_default=False,
         ),
     ] = None,
@@ -67,11 +66,19 @@ def train(
     size: options.Size = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random.", show_default=THE_CARDS)] = None,
     settings: Settings = None,
-    layout: options.Layout = "auto",
+    layout: options.Layout = Layout.AUTO,
     videos: options.Videos = None,
     fold: options.Fold = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto (bf16 on GPUs), fp32 or bf16.")] = "auto",
+    device: options.TrainingDevice = TrainingDevice.AUTO,
+    precision: Annotated[
+        TrainingPrecision | None,
+        typer.Option(
+            help="How projections compute; weights stay fp32.", show_default="bf16 on GPUs, fp32 elsewhere"
+        ),
+    ] = None,
+    fp32: options.Fp32 = False,
+    fp16: options.Fp16 = False,
+    bf16: options.Bf16 = False,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that read videos.", show_default="by the cores")
     ] = None,
@@ -89,6 +96,8 @@ def train(
     folder, and a copy of the model here, where vmexport onnx finds it. Ctrl-C finishes the step and saves.
     Several processes: torchrun --nproc-per-node 2 -m vmexport train ...
     """
+    folder = options.folder_given(output, out)
+    chosen = options.precision_given(precision, fp32=fp32, fp16=fp16, bf16=bf16)
     changes = parse_settings(
         settings,
         {
@@ -110,17 +119,17 @@ def train(
         request = TrainingRequest(
             data=data,
             config=config,
-            out=out,
+            out=folder,
             init=init,
-            init_position=init_position,
+            init_position=init_position.value,
             interpolate_time=interpolate_time,
             resume=resume,
             settings=changes,
-            layout=layout,
+            layout=layout.value,
             videos=videos,
             fold=fold,
-            device=device,
-            precision=precision,
+            device=device.value,
+            precision=chosen or TrainingPrecision.AUTO.value,
             workers=workers,
             keep=keep,
             checkpoint_steps=checkpoint_steps,
@@ -131,7 +140,7 @@ def train(
                 request, progress=progress, on_epoch=_epoch_line(main), on_notes=render.notes
             )
         except Interrupted as stopped:
-            _say_interrupted(stopped, main)
+            _say_interrupted(stopped, main, render.note if as_json else render.text)
             raise typer.Exit(ExitCode.INTERRUPTED) from stopped
     if not main:
         return
@@ -154,15 +163,15 @@ def _epoch_line(main: bool) -> Any:
     return line if main else None
 
 
-def _say_interrupted(stopped: Any, main: bool) -> None:
-    """Where the run stands, and the command that goes on."""
+def _say_interrupted(stopped: Any, main: bool, say: Callable[[str], None]) -> None:
+    """Where the run stands, and the command that goes on, for `say` to print."""
     if not main:
         return
     if stopped.step is None:
         render.note("interrupted before the first checkpoint; nothing half-written was left behind")
     else:
         render.note(f"interrupted; the last checkpoint, of step {stopped.step}, is whole. To go on:")
-        render.text(f"  {stopped.resume}")
+        say(f"  {stopped.resume}")
 
 
 def _show(report: TrainReport) -> None:

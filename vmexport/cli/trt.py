@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vmexport.cli import options, render
+from vmexport.config.choices import Precision, Runtime
 from vmexport.config.names import ENGINE_FILE
-from vmexport.errors import UsageError
 
 if TYPE_CHECKING:
     from vmexport.export.trt.report import EngineReport
 
 SHOWN_LAYERS = 20
-
-
-class RuntimeChoice(str, Enum):
-    """Values of --runtime."""
-
-    AUTO, TENSORRT, RTX = "auto", "tensorrt", "rtx"
 
 
 def trt(
@@ -34,9 +27,16 @@ def trt(
         ),
     ] = None,
     output: options.Output = Path(ENGINE_FILE),
-    fp16: Annotated[bool, typer.Option("--fp16", help="Half-precision weights and activations.")] = False,
-    fp32: Annotated[bool, typer.Option("--fp32", help="Single precision throughout.")] = False,
-    bf16: Annotated[bool, typer.Option("--bf16", help="As --fp16, in bfloat16 (TensorRT 10 on).")] = False,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(
+            help="Type of weights and activations; bf16 from TensorRT 10 on.",
+            show_default="of the ONNX file, else fp32",
+        ),
+    ] = None,
+    fp32: options.Fp32 = False,
+    fp16: options.Fp16 = False,
+    bf16: options.Bf16 = False,
     batch: Annotated[
         str | None,
         typer.Option(
@@ -76,8 +76,8 @@ def trt(
         bool, typer.Option("--profile-layers", help="Measure the time of every layer afterwards.")
     ] = False,
     runtime: Annotated[
-        RuntimeChoice, typer.Option(help="TensorRT with the plugin, or TensorRT-RTX without one.")
-    ] = RuntimeChoice.AUTO,
+        Runtime, typer.Option(help="TensorRT with the plugin, or TensorRT-RTX without one.")
+    ] = Runtime.AUTO,
     compute_capability: Annotated[
         str,
         typer.Option(
@@ -114,13 +114,14 @@ def trt(
         interpolate_time=interpolate_time,
         trust_pickle=trust_pickle,
     )
+    chosen = options.precision_given(precision, fp32=fp32, fp16=fp16, bf16=bf16)
     with render.counted_progress("loading PyTorch and the model") as say:
         from vmexport.export.trt import EngineSettings, build_engine
         from vmexport.export.trt.settings import parse_capabilities
         from vmexport.export.trt.source import engine_source
 
         settings = EngineSettings(
-            precision=_precision(fp16=fp16, fp32=fp32, bf16=bf16),
+            precision=chosen,
             batch=batch,
             workspace=workspace,
             opt_level=opt_level,
@@ -143,22 +144,6 @@ def trt(
         render.as_json(report)
     else:
         _show(report)
-
-
-def _precision(**chosen: bool) -> str | None:
-    """The one precision that was asked for, or None.
-
-    Raises:
-        UsageError: more than one.
-    """
-    names = [name for name, wanted in chosen.items() if wanted]
-    if len(names) > 1:
-        raise UsageError(
-            "an engine has one precision",
-            f"got {' and '.join(f'--{name}' for name in names)}",
-            f"--{names[0]}",
-        )
-    return names[0] if names else None
 
 
 def _show(report: EngineReport) -> None:

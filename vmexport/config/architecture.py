@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from vmexport.config.choices import ClsPosition
 from vmexport.config.settings import check_settings
 from vmexport.errors import UsageError
 
 SCAN_ORDERS = ("forward", "spatiotemporal", "spatial", "temporal")
 """Names of the scan orders; the position is the integer that the operator's `directions` uses."""
 
-CLS_POSITIONS = ("first", "middle", "none")
+CLS_POSITIONS = ClsPosition.all()
 POSITION_EMBEDDINGS = ("none", "sinusoidal", "learned", "separate")
 NORMS = ("rms", "layer")
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vmexport.config.architecture import Architecture
+from vmexport.config.choices import PRECISIONS
 from vmexport.config.preprocessing import Preprocessing
 from vmexport.config.profile import BatchProfile
 from vmexport.errors import InputError, VmexportError
 
 PREFIX = "vmexport."
 FORMAT_VERSION = "1"
-PRECISIONS = ("fp32", "fp16", "bf16")
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-SPLITS = ("train", "val", "test", "all")
-LAYOUTS = ("kinetics", "ssv2", "hmdb51", "ucf101", "folder", "index")
+from vmexport.config.choices import Layout, Split
+
+SPLITS = Split.all()
+LAYOUTS = tuple(layout for layout in Layout.all() if layout != Layout.AUTO)
 """Formats that `open_index` reads; "index" is the JSON file that `vmexport data index` writes."""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import onnx
 
 from vmexport.config import BatchProfile, ModelInfo
+from vmexport.config.choices import PRECISIONS
 from vmexport.config.names import WRITE_ONNX, is_onnx
 from vmexport.errors import InputError, UsageError
 from vmexport.export.attach import ONE_LEVEL, TWO_LEVEL, attach_functions
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 PLUGIN = "plugin"
 FORMS = (PLUGIN, ONE_LEVEL, TWO_LEVEL)
 """How the scan is written: nodes that a plugin serves, or with a function body of standard operators."""
-
-PRECISIONS = ("fp32", "fp16", "bf16")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from vmexport.config import BatchProfile
+from vmexport.config.choices import Precision
 from vmexport.config.names import ONNX_SUFFIX, is_onnx
 from vmexport.errors import EnvironmentProblem, InputError, UsageError
 from vmexport.files import require_writable
@@ -21,7 +22,8 @@ OPSETS = (18, 19, 20)
 """Versions of the default domain that every runtime we serve reads."""
 
 DEFAULT_OPSET = 18
-PRECISIONS = ("fp32", "fp16")
+PRECISIONS = (Precision.FP32.value, Precision.FP16.value)
+"""Those in which ONNX Runtime runs a file on a CPU."""
 
 Progress = Callable[[str], None]
 
@@ -64,12 +66,23 @@ class Request:
             known = ", ".join(map(str, OPSETS))
             raise UsageError(f"opset {self.opset} is not supported", f"expected one of {known}", "--opset 18")
         if self.precision not in PRECISIONS:
-            known = ", ".join(PRECISIONS)
-            raise UsageError(f"unknown precision {self.precision!r}", f"expected one of {known}")
+            raise _no_such_file(self.precision)
         if self.check:
             _check_runtime(self.fallback)
         _check_target(self.path)
         refuse_damaged(self.model, self.source)
+
+
+def _no_such_file(precision: str) -> UsageError:
+    """The error for a precision that no exported file has."""
+    known = " or ".join(PRECISIONS)
+    if precision != Precision.BF16:
+        return UsageError(f"unknown precision {precision!r}", f"expected {known}", "--precision fp16")
+    return UsageError(
+        "an ONNX file is not exported in bf16",
+        f"ONNX Runtime multiplies no bfloat16 on a CPU, so nothing could be compared; a file is {known}",
+        "--precision fp16, or an engine of the checkpoint: vmexport trt MODEL --precision bf16",
+    )
 
 
 def network_and_name(model: VideoMamba | Path | str) -> tuple[VideoMamba, str]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from vmexport.config.choices import InitPosition
 from vmexport.errors import UsageError
 
 if TYPE_CHECKING:
     from vmexport.model.network import VideoMamba
 
-INIT_POSITIONS = ("random", "interpolate-space", "interpolate-dim", "expanding")
+INIT_POSITIONS = InitPosition.all()
 """Ways to a video's positional table out of an image's (paper section 4.2, options 3-1 to 3-4)."""
 
 DELTA_RANGE = (1e-3, 0.1)

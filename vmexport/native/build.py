@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vmexport.config.choices import Cuda
 from vmexport.config.threads import usable_cores
 from vmexport.errors import BuildError, UsageError
 from vmexport.files import FULL_DISK
@@ -27,7 +28,6 @@ from vmexport.native.toolchain import Toolchain, find_toolchain
 LOG = "build.log"
 HEADERS = Path("onnxruntime-headers") / "include"
 """Where CMake unpacks ONNX Runtime's headers, within a build folder."""
-CUDA_CHOICES = ("auto", "on", "off")
 BYTES_PER_JOB = 3 << 29
 """Memory that one compiler may need (nvcc with its templates; 1.5 GiB): fewer jobs where there is less."""
 
@@ -275,8 +275,8 @@ def _understand(cuda: str, architectures: str, jobs: int) -> Request:
     Raises:
         UsageError: an unknown value, with those there are.
     """
-    if cuda not in CUDA_CHOICES:
-        raise UsageError(f"unknown value for cuda: {cuda!r}", f"expected one of {', '.join(CUDA_CHOICES)}")
+    if cuda not in Cuda.all():
+        raise UsageError(f"unknown value for cuda: {cuda!r}", f"expected one of {', '.join(Cuda.all())}")
     if jobs < 0:
         raise UsageError(f"unknown value for jobs: {jobs}", "expected 0 (as many as fit) or more")
     names: tuple[str, ...] = ()

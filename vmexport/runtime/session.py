@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vmexport.config.choices import Device, Library
 from vmexport.config.names import WRITE_ONNX
 from vmexport.config.threads import usable_cores
 from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, UsageError
 from vmexport.native.libraries import ORT_CUDA_LIBRARY, ORT_LIBRARY, build_fix
 from vmexport.native.loading import library_path
 
-CPU, CUDA = "cpu", "cuda"
-DEVICES = (CPU, CUDA)
+CPU, CUDA = DEVICES = Device.all()
 LIBRARIES = {CPU: ORT_LIBRARY, CUDA: ORT_CUDA_LIBRARY}
 """The operator library by device; a CPU session would run the CPU kernels of the other one just as well."""
 PROVIDERS = {CPU: ["CPUExecutionProvider"], CUDA: ["CUDAExecutionProvider", "CPUExecutionProvider"]}
 """ONNX Runtime's execution providers by device; the CPU stays for what the GPU's provider leaves out."""
-LIBRARY_CHOICES = ("auto", "off", "require")
+LIBRARY_CHOICES = Library.all()
 ERRORS_ONLY, VERBOSE = 3, 1
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from vmexport.config.metadata import PRECISIONS
+from vmexport.config.choices import PRECISIONS
 from vmexport.errors import ParityError
 
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vmexport.config.choices import TrainingDevice, TrainingPrecision
 from vmexport.errors import UsageError
-
-PRECISIONS = ("auto", "fp32", "bf16")
-DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class TrainingRequest:
         videos: folder that the names in the data set's lists start from.
         fold: which of the splits of HMDB51 or UCF101.
         device: "auto", "cpu" or "cuda".
-        precision: "fp32", "bf16" or "auto": bf16 on GPUs, fp32 elsewhere.
+        precision: how projections compute, "fp32", "bf16" or "auto": bf16 on GPUs, fp32 elsewhere.
         workers: processes that read videos; None: by the number of cores; 0: none.
         keep: number of checkpoints that are kept.
         checkpoint_steps: steps between two checkpoints within an epoch; 0: only at its end.
@@ -63,8 +61,8 @@ class TrainingRequest:
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
-            ("device", self.device, DEVICES),
-            ("precision", self.precision, PRECISIONS),
+            ("device", self.device, TrainingDevice.all()),
+            ("precision", self.precision, TrainingPrecision.all()),
         ):
             if value not in allowed:
                 raise UsageError(
@@ -72,6 +70,12 @@ class TrainingRequest:
                     f"expected one of {', '.join(allowed)}",
                     f"--{name} {allowed[0]}",
                 )
+        if self.precision == TrainingPrecision.FP16:
+            raise UsageError(
+                "training does not compute in fp16",
+                "its gradients would underflow, and losses are not scaled here; bf16 has the range of fp32",
+                "--precision bf16, and export with: vmexport onnx --precision fp16",
+            )
         for name, number, smallest in (
             ("workers", self.workers or 0, 0),
             ("keep", self.keep, 1),

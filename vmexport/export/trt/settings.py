@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmexport.config import BatchProfile
-from vmexport.config.metadata import PRECISIONS
+from vmexport.config.choices import PRECISIONS
 from vmexport.config.names import ENGINE_SUFFIXES, is_engine
 from vmexport.errors import UsageError
 from vmexport.runtime.tensorrt.library import AUTO, CHOICES

@@ -8,11 +8,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from vmexport.config.choices import Runtime
 from vmexport.errors import EnvironmentProblem, UsageError
 from vmexport.runtime.tensorrt.versions import OLDEST, RTX, TENSORRT, Features
 
-AUTO = "auto"
-CHOICES = (AUTO, TENSORRT, RTX)
+AUTO = Runtime.AUTO.value
+CHOICES = Runtime.all()
 MODULES = {TENSORRT: "tensorrt", RTX: "tensorrt_rtx"}
 EXTRAS = {TENSORRT: "gpu", RTX: "rtx"}
 """Extra of this project that installs a flavour."""

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vmexport.config.choices import Runtime
 from vmexport.errors import BuildError, EnvironmentProblem, UsageError
 
 if TYPE_CHECKING:
     from vmexport.runtime.tensorrt.library import TensorRT
 
-TENSORRT, RTX = "tensorrt", "rtx"
+TENSORRT, RTX = Runtime.TENSORRT.value, Runtime.RTX.value
 OLDEST: Mapping[str, tuple[int, ...]] = {TENSORRT: (8, 6), RTX: (1, 0)}
 """First version of each flavour whose Python API serves; 8.5 is for C++ only."""
 
