@@ -1,4 +1,4 @@
-"""What all tests share: where the conformance data lies, seeded randomness, and few threads."""
+"""What all tests share: where the fixtures lie, seeded randomness, and few threads."""
 
 from __future__ import annotations
 
@@ -16,26 +16,40 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"
-
-
-def _shared(name: str) -> Path:
-    folder = SHARED / name
-    if not folder.is_dir():
-        pytest.skip(f"no shared/{name} beside the checkout")
-    return folder
 
 
 @pytest.fixture(scope="session")
 def fixtures_dir() -> Path:
-    """Inputs and outputs of public reference code."""
-    return _shared("fixtures")
+    """Inputs and outputs of public reference code, and a clip; see its README."""
+    return ROOT / "tests" / "fixtures"
 
 
 @pytest.fixture(scope="session")
-def videos_dir() -> Path:
-    """Real clips."""
-    return _shared("videos")
+def real_clip(fixtures_dir: Path) -> Path:
+    """A camera's pictures, encoded elsewhere: 120 frames, 176 x 144; copy it, do not change it."""
+    return fixtures_dir / "carphone_pristine.mp4"
+
+
+@pytest.fixture(scope="session")
+def clips(real_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Films as cameras and other people's encoders leave them, by name; not to be changed."""
+    from films import film, moving
+
+    folder = tmp_path_factory.mktemp("clips")
+    return {
+        "camera": real_clip,
+        "wide": film(
+            folder / "wide.mp4",
+            (moving(i, 640, 272) for i in range(250)),
+            options={"profile": "high", "bf": "3"},
+        ),
+        "broadcast": film(
+            folder / "broadcast.mp4",
+            (moving(i, 1280, 720) for i in range(132)),
+            sound=True,
+            options={"preset": "superfast", "profile": "main", "bf": "0"},
+        ),
+    }
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.util
+import pkgutil
 import re
 import subprocess
 import sys
@@ -31,6 +34,14 @@ DATA_ONLY = {"_native", "_models"}
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "vmexport"
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem in LEVEL)
+MODULES = [
+    "vmexport",
+    *(
+        module.name
+        for module in pkgutil.walk_packages([str(PACKAGE)], "vmexport.")
+        if not module.name.startswith("vmexport._")
+    ),
+]
 
 FRAMEWORKS = re.compile(
     r"#\s*include\s*[<\"][^>\"]*(torch|ATen|c10|onnxruntime|NvInfer|pybind|Python\.h)", re.I
@@ -118,6 +129,19 @@ def test_the_public_names_are_there() -> None:
     assert set(vmexport.__all__) <= set(dir(vmexport))
     for name in vmexport.ops.__all__:
         assert callable(getattr(vmexport.ops, name))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_name_of_every_module_is_there(name: str) -> None:
+    try:
+        module = importlib.import_module(name)
+        for public in getattr(module, "__all__", ()):
+            assert getattr(module, public) is not None, public
+    except ModuleNotFoundError as error:
+        package = (error.name or "vmexport").partition(".")[0]
+        if package == "vmexport" or importlib.util.find_spec(package):
+            raise
+        pytest.skip(f"{package} is not installed")
 
 
 @pytest.mark.parametrize("module", ["vmexport", "vmexport.ops"])

@@ -1,13 +1,30 @@
-"""`pip install .` puts kernels, presets and the kernels' sources where the package looks for them."""
+"""The repository is light; `pip install .` puts everything where the package looks for it."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+
+LARGEST_FILE = 300_000
+"""Bytes of a tracked file outside tests/fixtures."""
+
+
+def test_no_tracked_file_is_large(root_dir: Path) -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root_dir, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("these sources are no git checkout")
+    tracked = [root_dir / os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
+    files = [
+        path for path in tracked if path.is_file() and root_dir / "tests" / "fixtures" not in path.parents
+    ]
+    assert root_dir / "pyproject.toml" in files
+    large = {str(path): path.stat().st_size for path in files if path.stat().st_size > LARGEST_FILE}
+    assert not large
 
 
 @pytest.mark.slow

@@ -127,7 +127,7 @@ def test_softmax_of_wild_logits() -> None:
     assert probabilities.ravel().tolist() == pytest.approx([1, 0, 0, 0.5, 0.5, 0], abs=1e-12)
 
 
-def test_a_network_classifies_a_real_clip(videos_dir: Path) -> None:
-    (prediction,) = predict(small_model(), videos_dir / "carphone_pristine.mp4", topk=3, views="2x1")
+def test_a_network_classifies_a_real_clip(real_clip: Path) -> None:
+    (prediction,) = predict(small_model(), real_clip, topk=3, views="2x1")
     assert len(prediction.top) == 3
     assert prediction.top[0].probability >= prediction.top[1].probability >= prediction.top[2].probability > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def _smooth_noise(width: int, height: int) -> NDArray[np.uint8]:
 
 def film(
     path: Path,
-    pictures: int | Sequence[NDArray[np.uint8]] = 60,
+    pictures: int | Iterable[NDArray[np.uint8]] = 60,
     *,
     codec: str = "libx264",
     pixels: str = "yuv420p",

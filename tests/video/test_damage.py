@@ -140,10 +140,10 @@ def test_damaged_bytes_in_the_middle_are_an_error_with_the_time(tmp_path: Path) 
     assert len(read_frames(path, [120, 149])) == 2
 
 
-def test_a_real_clip_with_damage_is_refused_rather_than_guessed(videos_dir: Path, tmp_path: Path) -> None:
-    path = tmp_path / "bikes.mp4"
-    path.write_bytes((videos_dir / "bikes.mp4").read_bytes())
-    _overwrite(path, frame=115, length=1024)
+def test_a_real_clip_with_damage_is_refused_rather_than_guessed(real_clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(real_clip.read_bytes())
+    _overwrite(path, frame=57, length=1024)
     assert "damaged at" in refused(path).what
 
 

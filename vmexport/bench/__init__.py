@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 __all__ = ["BenchmarkReport", "Cost", "DoctorReport", "benchmark", "count", "examine"]
 
 _HOMES = {
-    "BenchmarkReport": "report",
-    "Cost": "flops",
-    "DoctorReport": "doctor",
-    "benchmark": "measure",
-    "count": "flops",
-    "examine": "doctor",
+    "BenchmarkReport": "vmexport.bench.report",
+    "Cost": "vmexport.config.flops",
+    "DoctorReport": "vmexport.doctor.examine",
+    "benchmark": "vmexport.bench.measure",
+    "count": "vmexport.config.flops",
+    "examine": "vmexport.doctor.examine",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(_HOMES[name]), name)
