@@ -16,13 +16,13 @@ CUDA := $(wildcard plugins/*/*.cu plugins/*/*.cuh)
 CMAKE_FILES := $(wildcard plugins/CMakeLists.txt plugins/*/CMakeLists.txt plugins/cmake/*)
 CMAKE := PATH="$(BIN):$$PATH" cmake
 
-.PHONY: demo test lint native-test aarch64-test tensorrt-test cuda-compile cuda-release cuda12-compile gpu-peers \
-        python-test native setup clean
+.PHONY: demo test lint native-test emulation-test sanitize aarch64-test tensorrt-test cuda-compile cuda-release \
+        cuda12-compile gpu-peers python-test native setup clean
 
 demo: native
 	@VMEXPORT=$(BIN)/vmexport PYTHON=$(BIN)/python VIDEO="$(VIDEO)" bash benchmarks/demo.sh
 
-test: lint native-test aarch64-test tensorrt-test cuda-compile python-test
+test: lint native-test aarch64-test tensorrt-test cuda-compile python-test emulation-test
 
 lint: setup
 	$(BIN)/ruff check .
@@ -31,12 +31,18 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/actionlint
 
-# The kernels under AddressSanitizer and UndefinedBehaviorSanitizer.
-native-test: setup
+# The kernels under AddressSanitizer and UndefinedBehaviorSanitizer; the CUDA kernels on their emulation, which takes
+# minutes, by themselves.
+native-test: sanitize
+	PATH="$(BIN):$$PATH" ctest --test-dir build/sanitize --output-on-failure -LE emulation
+
+emulation-test: sanitize
+	PATH="$(BIN):$$PATH" ctest --test-dir build/sanitize --output-on-failure -L emulation
+
+sanitize: setup
 	$(CMAKE) -S plugins -B build/sanitize -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DVMEXPORT_SANITIZE=ON \
 	  -DVMEXPORT_BUILD_TESTS=ON -DVMEXPORT_ONNXRUNTIME=OFF -DVMEXPORT_CUDA=OFF
 	$(CMAKE) --build build/sanitize
-	PATH="$(BIN):$$PATH" ctest --test-dir build/sanitize --output-on-failure
 
 # The kernels and the ONNX Runtime library cross-compiled, the kernel tests under qemu-user.
 aarch64-test: native

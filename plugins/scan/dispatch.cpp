@@ -8,13 +8,14 @@
 namespace vmexport {
 namespace {
 
+// Every instruction set that a tier's file is compiled with: VMEXPORT_AVX2_FLAGS, VMEXPORT_AVX512_FLAGS of CMake.
 bool has(const Tier& tier) noexcept {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (&tier == &kAvx512Tier) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx2") &&
-           __builtin_cpu_supports("fma");
+           __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   }
   if (&tier == &kAvx2Tier) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");

@@ -10,11 +10,15 @@
 #define VMEXPORT_HOST_DEVICE
 #endif
 
+// Inlined without exception: of a function that several files emit the linker keeps one copy for all, and that may be
+// the one of a tier (tier.h) whose instructions not every machine has.
+#define VMEXPORT_UNSHARED __attribute__((always_inline))
+
 namespace vmexport {
 
 // Token visited at `step`; backward orders reach the class token (token 0) last.
-VMEXPORT_HOST_DEVICE constexpr int64_t token_at(int32_t order, int64_t step, int64_t length, int64_t tokens_per_frame,
-                                                int32_t class_token) {
+VMEXPORT_HOST_DEVICE VMEXPORT_UNSHARED constexpr int64_t token_at(int32_t order, int64_t step, int64_t length,
+                                                                  int64_t tokens_per_frame, int32_t class_token) {
   if (order == VMEXPORT_FORWARD) return step;
   if (order == VMEXPORT_SPATIOTEMPORAL) return length - 1 - step;
   const int64_t patches = length - class_token;
@@ -26,8 +30,8 @@ VMEXPORT_HOST_DEVICE constexpr int64_t token_at(int32_t order, int64_t step, int
 }
 
 // The step at which `token` is visited: the inverse of token_at.
-VMEXPORT_HOST_DEVICE constexpr int64_t step_of(int32_t order, int64_t token, int64_t length, int64_t tokens_per_frame,
-                                               int32_t class_token) {
+VMEXPORT_HOST_DEVICE VMEXPORT_UNSHARED constexpr int64_t step_of(int32_t order, int64_t token, int64_t length,
+                                                                 int64_t tokens_per_frame, int32_t class_token) {
   if (order == VMEXPORT_FORWARD) return token;
   if (order == VMEXPORT_SPATIOTEMPORAL) return length - 1 - token;
   const int64_t patches = length - class_token;

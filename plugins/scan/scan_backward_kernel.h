@@ -11,8 +11,6 @@
 #ifndef VMEXPORT_SCAN_SCAN_BACKWARD_KERNEL_H
 #define VMEXPORT_SCAN_SCAN_BACKWARD_KERNEL_H
 
-#include <initializer_list>
-
 #include "scan_kernel.h"
 
 namespace {
@@ -32,8 +30,9 @@ struct BackwardScratch {
   float *states, *decays;                                   // (token, kBackwardStates, lane)
 
   BackwardScratch(float* memory, int64_t tile) {
-    for (float** rows : {&delta, &u, &input, &grad, &slope, &sum_a, &sum_b}) {
-      *rows = memory;
+    float** const rows[] = {&delta, &u, &input, &grad, &slope, &sum_a, &sum_b};
+    for (float** row : rows) {
+      *row = memory;
       memory += tile * kLanes;
     }
     states = memory;

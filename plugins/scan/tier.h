@@ -1,4 +1,9 @@
 // What an instruction tier offers to the dispatcher: a scan and a convolution over a piece of the work.
+//
+// A tier's file is compiled for instructions that not every machine has, and none of them may run before dispatch.cpp
+// has looked. So such a file defines its Tier, which needs no initialiser, and nothing else that others could see: what
+// it includes is internal to it or always inlined, and it uses no template of the C++ library, whose one copy in the
+// program could come from there. plugins/cmake/check_tiers.sh proves it on the object files.
 #ifndef VMEXPORT_SCAN_TIER_H
 #define VMEXPORT_SCAN_TIER_H
 

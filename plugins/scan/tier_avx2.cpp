@@ -6,14 +6,14 @@
 
 namespace vmexport {
 
-extern const Tier kAvx2Tier = {"avx2",
-                               kLanes,
-                               scan_piece,
-                               gate_piece,
-                               conv_piece,
-                               scan_backward_piece,
-                               gate_backward_piece,
-                               sum_bc_piece,
-                               conv_backward_piece};
+constexpr Tier kAvx2Tier = {"avx2",
+                            kLanes,
+                            scan_piece,
+                            gate_piece,
+                            conv_piece,
+                            scan_backward_piece,
+                            gate_backward_piece,
+                            sum_bc_piece,
+                            conv_backward_piece};
 
 }  // namespace vmexport

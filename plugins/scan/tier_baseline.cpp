@@ -7,19 +7,19 @@
 namespace vmexport {
 
 #if defined(__ARM_NEON)
-extern const Tier kBaselineTier = {"neon",
-                                   kLanes,
-                                   scan_piece,
-                                   gate_piece,
-                                   conv_piece,
-                                   scan_backward_piece,
-                                   gate_backward_piece,
-                                   sum_bc_piece,
-                                   conv_backward_piece};
+constexpr Tier kBaselineTier = {"neon",
+                                kLanes,
+                                scan_piece,
+                                gate_piece,
+                                conv_piece,
+                                scan_backward_piece,
+                                gate_backward_piece,
+                                sum_bc_piece,
+                                conv_backward_piece};
 #else
-extern const Tier kBaselineTier = {"baseline",          kLanes,       scan_piece,
-                                   gate_piece,          conv_piece,   scan_backward_piece,
-                                   gate_backward_piece, sum_bc_piece, conv_backward_piece};
+constexpr Tier kBaselineTier = {"baseline",          kLanes,       scan_piece,
+                                gate_piece,          conv_piece,   scan_backward_piece,
+                                gate_backward_piece, sum_bc_piece, conv_backward_piece};
 #endif
 
 }  // namespace vmexport
