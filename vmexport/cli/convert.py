@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vmexport.cli import options, render
 from vmexport.config.choices import InitPosition
 from vmexport.config.names import WEIGHTS_FILE
-from vmexport.errors import UsageError
+
+if TYPE_CHECKING:
+    from vmexport.model.checkpoints import ConversionReport
 
 
 def convert(
@@ -41,14 +42,13 @@ def convert(
 ) -> None:
     """Convert a checkpoint to model.safetensors, with all that is needed to use it in its metadata."""
     names = None if labels is None else options.read_labels(labels)
-    if output.suffix.lower() != ".safetensors":
-        fix = f"-o {output.with_suffix('.safetensors')}"
-        raise UsageError(f"cannot write {output}", "what convert writes ends in .safetensors", fix)
     with render.progress(f"reading {checkpoint}"):
-        from vmexport.model import load_checkpoint, save_checkpoint
+        from vmexport.model.checkpoints import convert_checkpoint
 
-        model = load_checkpoint(
+        report = convert_checkpoint(
             checkpoint,
+            output,
+            labels=names,
             init_position=init_position.value,
             **options.given(
                 frames=frames,
@@ -60,29 +60,23 @@ def convert(
                 trust_pickle=trust_pickle,
             ),
         )
-        if names is not None:
-            model.info = replace(model.info, labels=tuple(names))
-        written = save_checkpoint(model, output)
-    a = model.architecture
     if as_json:
-        render.notes(model.notes)
-        render.as_json(
-            {
-                "path": written,
-                "size_bytes": written.stat().st_size,
-                "architecture": a,
-                "labels": len(model.info.labels),
-                "notes": list(model.notes),
-            }
-        )
-        return
+        render.notes(report.notes)
+        render.as_json(report)
+    else:
+        _show(report)
+
+
+def _show(report: ConversionReport) -> None:
+    """The file, and what it holds."""
+    a = report.architecture
     render.facts(
         "Converted",
         {
-            "file": f"{written} ({render.mebibytes(written.stat().st_size)})",
+            "file": f"{report.path} ({render.mebibytes(report.size_bytes)})",
             "network": f"d={a.d_model}, {a.depth} blocks, {a.frames} frames of {a.size} pixels",
-            "classes": f"{a.num_classes}, labels {'known' if model.info.labels else 'unknown'}",
+            "classes": f"{a.num_classes}, labels {'known' if report.labels else 'unknown'}",
             "class token": a.cls_position,
-            "notes": "; ".join(model.notes) or "none",
+            "notes": "; ".join(report.notes) or "none",
         },
     )

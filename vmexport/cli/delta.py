@@ -19,6 +19,7 @@ def delta(
         typer.Option(help="Blocks to show, from 0, such as 0,8,16,23.", show_default="four, evenly spread"),
     ] = None,
     output: options.Output = Path("delta.png"),
+    as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
     """Draw the mean Δ of every token over the frames, for each direction (.png, or .mp4 as a film).
@@ -32,12 +33,17 @@ def delta(
 
         maps = delta_maps(model, video, chosen)
         write_delta(maps, output)
-    rows = [
-        (str(layer), name, *(f"{value:.4g}" for value in (part.min(), part.mean(), part.max())))
-        for layer, parts in zip(maps.layers, maps.values, strict=True)
-        for name, part in zip(maps.directions, parts, strict=True)
-    ]
-    render.table(f"Mean Δ of the tokens of {video}", ("layer", "direction", "least", "mean", "largest"), rows)
+    if as_json:
+        render.as_json({"path": output, "video": video, "ranges": maps.ranges})
+        return
+    render.table(
+        f"Mean Δ of the tokens of {video}",
+        ("layer", "direction", "least", "mean", "largest"),
+        [
+            (str(one.layer), one.direction, f"{one.least:.4g}", f"{one.mean:.4g}", f"{one.largest:.4g}")
+            for one in maps.ranges
+        ],
+    )
     render.text(f"wrote {output}")
 
 

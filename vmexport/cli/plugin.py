@@ -93,17 +93,15 @@ def path(
 def run_test(as_json: options.Json = False, verbose: options.Verbose = 0) -> None:
     """Run a numeric self-test of each kernel; exit code 3 if one is broken, or no library is built."""
     with render.progress("testing the native libraries"):
-        from vmexport.doctor.finding import OK
         from vmexport.doctor.self_test import self_test
 
         report = self_test()
-    usable = not report.broken and any(finding.status == OK for finding in report.libraries)
     if as_json:
-        render.as_json({"usable": usable, **render.plain(report)})
+        render.as_json(report, "usable")
     else:
         render.findings("Native libraries", report.libraries)
         render.findings("Kernels", report.kernels)
-    if not usable:
+    if not report.usable:
         raise typer.Exit(ExitCode.ENVIRONMENT)
 
 

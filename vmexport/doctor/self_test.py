@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmexport.config.processes import python_environment
-from vmexport.doctor.finding import BROKEN, MISSING, SKIPPED, Finding
+from vmexport.doctor.finding import BROKEN, MISSING, OK, SKIPPED, Finding
 from vmexport.native.libraries import LIBRARIES
 
 SELF_TEST_SECONDS = 60
@@ -34,6 +34,11 @@ class PluginReport:
     def broken(self) -> tuple[Finding, ...]:
         """What is there and does not work; a library that is not built is only missing."""
         return tuple(finding for finding in (*self.libraries, *self.kernels) if finding.status == BROKEN)
+
+    @property
+    def usable(self) -> bool:
+        """Whether at least one library is there and nothing is broken."""
+        return not self.broken and any(finding.status == OK for finding in self.libraries)
 
 
 def self_test() -> PluginReport:

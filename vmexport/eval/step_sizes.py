@@ -25,6 +25,25 @@ LAYERS = 4
 
 
 @dataclass(frozen=True)
+class DeltaRange:
+    """Mean delta of the patch tokens in one direction of one block.
+
+    Attributes:
+        layer: number of the block, from 0.
+        direction: name of the scan direction.
+        least: of a token.
+        mean: over all tokens.
+        largest: of a token.
+    """
+
+    layer: int
+    direction: str
+    least: float
+    mean: float
+    largest: float
+
+
+@dataclass(frozen=True)
 class DeltaMaps:
     """Mean of delta over the channels, for every patch token.
 
@@ -41,6 +60,15 @@ class DeltaMaps:
     directions: tuple[str, ...]
     values: NDArray[np.float32]
     tubelet: int
+
+    @property
+    def ranges(self) -> tuple[DeltaRange, ...]:
+        """Each direction of each layer in three numbers."""
+        return tuple(
+            DeltaRange(layer, name, float(part.min()), float(part.mean()), float(part.max()))
+            for layer, parts in zip(self.layers, self.values, strict=True)
+            for name, part in zip(self.directions, parts, strict=True)
+        )
 
 
 def default_layers(depth: int) -> tuple[int, ...]:
