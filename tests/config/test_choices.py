@@ -35,10 +35,10 @@ from vmexport.runtime.tolerance import TOLERANCES
     ],
 )
 def test_every_word_has_its_entry(words: tuple[str, ...], table: object) -> None:
-    assert words == tuple(table)  # type: ignore[arg-type, call-overload]
+    assert words == tuple(table)  # type: ignore[arg-type]
 
 
 def test_a_word_is_a_plain_string() -> None:
-    assert Device.CUDA == "cuda"
+    assert {"cuda": 1}[Device.CUDA] == 1
     assert f"on {Device.CUDA}" == "on cuda"
     assert json.dumps({"device": Device.CUDA}) == '{"device": "cuda"}'
