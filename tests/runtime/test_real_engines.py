@@ -17,7 +17,8 @@ from vmexport.runtime import EngineRunner, open_runner
 from vmexport.runtime.runner import INPUT_NAME
 from vmexport.runtime.tensorrt.device import gpu_or_reason
 from vmexport.runtime.tensorrt.engine import load_engine
-from vmexport.runtime.tensorrt.library import TensorRT, find_tensorrt
+from vmexport.runtime.tensorrt.features import TensorRT
+from vmexport.runtime.tensorrt.library import find_tensorrt
 from vmexport.runtime.tensorrt.logger import trt_logger
 from vmexport.runtime.tensorrt.sidecar import EngineInfo, write_engine
 from vmexport.runtime.tensorrt.versions import network_flags, set_compute_capabilities

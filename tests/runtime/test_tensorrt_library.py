@@ -10,7 +10,8 @@ from fake_cuda import FakeCuda
 from fake_tensorrt import FakeTensorRT
 
 from vmexport.errors import EnvironmentProblem, UsageError
-from vmexport.runtime.tensorrt.library import find_tensorrt, flavour_name, version_tuple
+from vmexport.runtime.tensorrt.features import flavour_name, version_tuple
+from vmexport.runtime.tensorrt.library import find_tensorrt
 
 
 @pytest.fixture(autouse=True)

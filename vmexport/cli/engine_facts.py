@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vmexport.cli import render
-from vmexport.runtime.tensorrt.library import flavour_name
+from vmexport.runtime.tensorrt.features import flavour_name
 from vmexport.runtime.tensorrt.sidecar import EngineInfo
 
 

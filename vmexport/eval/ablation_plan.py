@@ -8,7 +8,7 @@ from typing import Any
 
 from vmexport.config import Architecture
 from vmexport.errors import UsageError
-from vmexport.model.initialisation import INIT_POSITIONS
+from vmexport.model.inflate import INIT_POSITIONS
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -62,6 +64,22 @@ class Embedding(nn.Module):
             self.position_time = nn.Parameter(torch.empty(1, a.grid[0], a.d_model))
         elif a.position == "sinusoidal":
             self.register_buffer("sinusoid", sinusoid(a.patches, a.d_model), persistent=False)
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw new weights as Vim does: positions and class token truncated normal with deviation 0.02, the
+        convolution LeCun normal (cut at two deviations, variance `1 / fan_in` after the cut) without bias.
+
+        Args:
+            generator: of the draw; None takes torch's global one.
+        """
+        for parameter in self.parameters(recurse=False):
+            nn.init.trunc_normal_(parameter, std=0.02, generator=generator)
+        weight, bias = self.patch.weight, self.patch.bias
+        deviation = 1 / math.sqrt(weight[0].numel()) / 0.87962566103423978
+        nn.init.trunc_normal_(weight, std=deviation, a=-2 * deviation, b=2 * deviation, generator=generator)
+        assert bias is not None
+        nn.init.zeros_(bias)
 
     def patch_positions(self) -> Tensor | None:
         """What is added to the patch tokens, `(1, n_t * n_h * n_w, d)`, or None where nothing is."""

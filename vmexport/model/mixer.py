@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,6 +11,10 @@ from torch import Tensor, nn
 from vmexport.config import Architecture
 from vmexport.config.architecture import SCAN_ORDERS
 from vmexport.ops import causal_conv1d, directional_selective_scan
+
+DELTA_RANGE = (1e-3, 0.1)
+DELTA_FLOOR = 1e-4
+"""Where the initial step sizes lie, as Mamba draws them."""
 
 
 def order_attributes(architecture: Architecture) -> dict[str, Any]:
@@ -40,7 +45,7 @@ class Mixer(nn.Module):
         super().__init__()
         a = architecture
         s, inner, states, rank = len(a.directions), a.d_inner, a.d_state, a.rank
-        self.states, self.rank, self.scale = states, rank, a.scale
+        self.states, self.rank, self.scale, self.depth = states, rank, a.scale, a.depth
         self.order = order_attributes(a)
         self.in_proj = nn.Linear(a.d_model, 2 * inner, bias=False)
         self.conv_weight = nn.Parameter(torch.empty(s, inner, a.d_conv))
@@ -51,6 +56,35 @@ class Mixer(nn.Module):
         self.A_log = nn.Parameter(torch.empty(s, inner, states))
         self.D = nn.Parameter(torch.empty(s, inner))
         self.out_proj = nn.Linear(inner, a.d_model, bias=False)
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw new weights as Mamba's reference module does, each direction by itself.
+
+        `A_log = log(1..N)`, `D = 1`, delta's bias the inverse softplus of a log-uniform draw from 1e-3 to
+        0.1, `dt_proj` uniform within `R^-1/2`; PyTorch's default, uniform within `fan_in^-1/2`, for the other
+        projections and the convolution, and `out_proj` divided by the square root of the depth.
+
+        Args:
+            generator: of the draw; None takes torch's global one.
+        """
+        inner, taps = self.D.shape[-1], self.conv_weight.shape[-1]
+        for parameter, fan_in in (
+            (self.in_proj.weight, self.in_proj.in_features),
+            (self.x_proj, inner),
+            (self.dt_proj, self.rank),
+            (self.conv_weight, taps),
+            (self.conv_bias, taps),
+            (self.out_proj.weight, inner * self.depth),
+        ):
+            bound = 1 / math.sqrt(fan_in)
+            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+        low, high = map(math.log, DELTA_RANGE)
+        delta = torch.empty_like(self.dt_bias).uniform_(low, high, generator=generator).exp()
+        delta = delta.clamp(min=DELTA_FLOOR)
+        self.dt_bias.copy_(delta + torch.log(-torch.expm1(-delta)))  # inverse of softplus
+        self.A_log.copy_(torch.arange(1, self.states + 1, dtype=torch.float32).log().expand_as(self.A_log))
+        nn.init.ones_(self.D)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Mix along the tokens; `(B, L, d)` in and out, in the dtype of the projections."""

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from vmexport.config import Architecture, ModelInfo
 from vmexport.errors import ShapeError
 from vmexport.model.embedding import Embedding, class_index
-from vmexport.model.initialisation import initialise
 from vmexport.model.mixer import Mixer
 from vmexport.model.norm import make_norm
 
@@ -44,8 +43,7 @@ class VideoMamba(nn.Module):
 
     Args:
         architecture: every size and choice.
-        seed: seed of the random weights (see `vmexport.model.initialisation`); None draws from torch's global
-            generator.
+        seed: seed of the random weights (see `reset_parameters`); None draws from torch's global generator.
         initial: False leaves the weights unset, for a caller that fills them in.
 
     Attributes:
@@ -63,8 +61,27 @@ class VideoMamba(nn.Module):
         self.blocks = nn.ModuleList(Block(architecture) for _ in range(architecture.depth))
         self.norm = make_norm(architecture)
         self.head = nn.Linear(architecture.d_model, architecture.num_classes)
-        if initial:
-            initialise(self, seed)
+        if initial and not self.head.weight.is_meta:
+            self.reset_parameters(seed)
+
+    @torch.no_grad()
+    def reset_parameters(self, seed: int | None = None) -> None:
+        """Draw new weights, as Mamba and Vim do; see `Embedding.reset_parameters`, `Mixer.reset_parameters`.
+
+        The head is truncated normal with deviation 0.02, its bias zero. The norms stay as they are.
+
+        Args:
+            seed: makes the draw repeatable; None draws from torch's global generator.
+        """
+        generator = None
+        if seed is not None:
+            generator = torch.Generator(self.head.weight.device).manual_seed(seed)
+        self.embedding.reset_parameters(generator)
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            block.mixer.reset_parameters(generator)
+        nn.init.trunc_normal_(self.head.weight, std=0.02, generator=generator)
+        nn.init.zeros_(self.head.bias)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Classify clips.

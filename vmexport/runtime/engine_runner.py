@@ -16,7 +16,8 @@ from vmexport.runtime.tensorrt.acceptance import check_gpu, check_version, remar
 from vmexport.runtime.tensorrt.cudart import Cuda
 from vmexport.runtime.tensorrt.device import find_gpu
 from vmexport.runtime.tensorrt.engine import LESS_MEMORY, load_engine
-from vmexport.runtime.tensorrt.library import TensorRT, find_tensorrt
+from vmexport.runtime.tensorrt.features import TensorRT
+from vmexport.runtime.tensorrt.library import find_tensorrt
 from vmexport.runtime.tensorrt.memory import Resources
 from vmexport.runtime.tensorrt.plugin import ensure_plugin
 from vmexport.runtime.tensorrt.session import EngineSession

@@ -9,7 +9,7 @@ from typing import Any
 from vmexport.errors import BuildError
 from vmexport.export.trt.memory import ADVICE
 from vmexport.export.trt.progress import BuildProgress, Progress, new_monitor
-from vmexport.runtime.tensorrt.library import TensorRT
+from vmexport.runtime.tensorrt.features import TensorRT
 from vmexport.runtime.tensorrt.logger import complaints, raise_for_memory, reason
 
 POLL_SECONDS = 0.1

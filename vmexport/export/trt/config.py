@@ -9,7 +9,7 @@ from vmexport.errors import EnvironmentProblem, UsageError
 from vmexport.export.trt.settings import OFF, EngineSettings
 from vmexport.export.trt.target import Target
 from vmexport.native.libraries import TRT_LIBRARY, build_fix
-from vmexport.runtime.tensorrt.library import TensorRT
+from vmexport.runtime.tensorrt.features import TensorRT
 from vmexport.runtime.tensorrt.logger import complaints, reason, trt_logger
 from vmexport.runtime.tensorrt.versions import (
     check_precision,

@@ -26,7 +26,8 @@ from vmexport.export.trt.timing_cache import TimingCache, attach_cache, cache_fi
 from vmexport.files import atomic_write
 from vmexport.package import VERSION
 from vmexport.runtime.record import PARITY_ENTRY
-from vmexport.runtime.tensorrt.library import TensorRT, find_tensorrt
+from vmexport.runtime.tensorrt.features import TensorRT
+from vmexport.runtime.tensorrt.library import find_tensorrt
 from vmexport.runtime.tensorrt.plugin import ensure_plugin
 from vmexport.runtime.tensorrt.sidecar import EngineInfo, PluginRecord, write_sidecar
 from vmexport.runtime.tensorrt.versions import set_precision

@@ -11,7 +11,7 @@ from typing import Any
 from vmexport.runtime.compare import random_clips
 from vmexport.runtime.tensorrt.cudart import Cuda
 from vmexport.runtime.tensorrt.engine import load_engine
-from vmexport.runtime.tensorrt.library import TensorRT
+from vmexport.runtime.tensorrt.features import TensorRT
 from vmexport.runtime.tensorrt.memory import Resources
 from vmexport.runtime.tensorrt.session import EngineSession
 from vmexport.runtime.tensorrt.sidecar import read_engine

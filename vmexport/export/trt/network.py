@@ -11,7 +11,7 @@ from vmexport.errors import BuildError
 from vmexport.native.libraries import TRT_LIBRARY, build_fix
 from vmexport.ops.schema import CAUSAL_CONV1D, DOMAIN, SELECTIVE_SCAN
 from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME
-from vmexport.runtime.tensorrt.library import TensorRT
+from vmexport.runtime.tensorrt.features import TensorRT
 from vmexport.runtime.tensorrt.logger import complaints, raise_for_memory, reason, trt_logger
 from vmexport.runtime.tensorrt.versions import network_flags, parser_error
 

@@ -24,7 +24,7 @@ from vmexport.runtime.onnx_runner import OnnxRunner
 from vmexport.runtime.record import PARITY_FAILED, parity_record
 from vmexport.runtime.runner import Runner
 from vmexport.runtime.session import SessionOptions
-from vmexport.runtime.tensorrt.library import TensorRT
+from vmexport.runtime.tensorrt.features import TensorRT
 from vmexport.runtime.tensorrt.sidecar import EngineInfo, read_engine
 
 ENGINE, GRAPH, NOTHING = "engine", "onnx", "nothing"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from vmexport.errors import EnvironmentProblem
 from vmexport.export.trt.settings import EngineSettings
 from vmexport.runtime.tensorrt.device import Gpu, find_gpu, gpu_or_reason, memory_bytes
-from vmexport.runtime.tensorrt.library import TensorRT
+from vmexport.runtime.tensorrt.features import TensorRT
 
 DEFAULT_CAPABILITIES = ("8.6", "8.9", "12.0")
 """RTX engines of a machine without a GPU serve GeForce 30, 40 and 50."""

@@ -14,7 +14,7 @@ from vmexport.export.trt.settings import OFF
 from vmexport.files import atomic_write, require_writable
 from vmexport.native.cache import prepare_root
 from vmexport.runtime.tensorrt.device import Gpu
-from vmexport.runtime.tensorrt.library import TensorRT
+from vmexport.runtime.tensorrt.features import TensorRT
 from vmexport.runtime.tensorrt.logger import complaints, reason
 
 LOG = logging.getLogger("vmexport.tensorrt")

@@ -10,12 +10,7 @@ from torch import Tensor
 
 from vmexport.config import Architecture
 from vmexport.errors import InputError, UsageError
-from vmexport.model.initialisation import (
-    INIT_POSITIONS,
-    inflate_patch,
-    stretch_time,
-    video_positions,
-)
+from vmexport.model.inflate import INIT_POSITIONS, inflate_patch, stretch_time, video_positions
 
 FIXED = ("d_model", "depth", "patch_size", "in_channels", "d_state", "d_conv", "expand", "rank", "norm")
 """Settings that the weights' shapes fix."""

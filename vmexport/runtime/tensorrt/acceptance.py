@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vmexport.errors import EnvironmentProblem
 from vmexport.runtime.tensorrt.device import Gpu
-from vmexport.runtime.tensorrt.library import MODULES, TensorRT, flavour_name, version_tuple
+from vmexport.runtime.tensorrt.features import TensorRT, flavour_name, version_tuple
+from vmexport.runtime.tensorrt.library import MODULES
 from vmexport.runtime.tensorrt.sidecar import REBUILD, EngineInfo
 from vmexport.runtime.tensorrt.versions import AMPERE_PLUS
 

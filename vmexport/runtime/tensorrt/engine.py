@@ -9,7 +9,7 @@ from vmexport.config import ModelInfo
 from vmexport.errors import EnvironmentProblem, InputError
 from vmexport.native.libraries import TRT_LIBRARY, build_fix
 from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME
-from vmexport.runtime.tensorrt.library import TensorRT
+from vmexport.runtime.tensorrt.features import TensorRT
 from vmexport.runtime.tensorrt.logger import complaints, raise_for_memory, reason, trt_logger
 from vmexport.runtime.tensorrt.sidecar import REBUILD, EngineInfo
 from vmexport.runtime.tensorrt.versions import allow_host_code

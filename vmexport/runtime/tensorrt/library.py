@@ -4,41 +4,24 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import re
-from dataclasses import dataclass, field
-from typing import Any
 
 from vmexport.config.choices import Runtime
 from vmexport.errors import EnvironmentProblem, UsageError
-from vmexport.runtime.tensorrt.versions import OLDEST, RTX, TENSORRT, Features
+from vmexport.runtime.tensorrt.features import (
+    OLDEST,
+    RTX,
+    TENSORRT,
+    Features,
+    TensorRT,
+    flavour_name,
+    version_tuple,
+)
 
 AUTO = Runtime.AUTO.value
 CHOICES = Runtime.all()
 MODULES = {TENSORRT: "tensorrt", RTX: "tensorrt_rtx"}
 EXTRAS = {TENSORRT: "gpu", RTX: "rtx"}
 """Extra of this project that installs a flavour."""
-
-
-@dataclass(frozen=True)
-class TensorRT:
-    """A TensorRT that can be used.
-
-    Attributes:
-        module: the Python package.
-        flavour: "tensorrt" or "rtx".
-        version: as the package says it, such as `10.3.0`.
-        features: what this version can do and how it is asked for.
-    """
-
-    module: Any = field(repr=False)
-    flavour: str
-    version: str
-    features: Features
-
-    @property
-    def name(self) -> str:
-        """`TensorRT 10.3.0` or `TensorRT-RTX 1.7.1.116`."""
-        return flavour_name(self.flavour, self.version)
 
 
 def find_tensorrt(choice: str = AUTO) -> TensorRT:
@@ -66,18 +49,6 @@ def find_tensorrt(choice: str = AUTO) -> TensorRT:
         lacking,
         f"pip install 'vmexport[{EXTRAS[candidates[0]]}]'{_jetson_hint(candidates[0])}",
     )
-
-
-def flavour_name(flavour: str, version: str = "") -> str:
-    """A flavour in words, with its version where one is given."""
-    name = "TensorRT-RTX" if flavour == RTX else "TensorRT"
-    return f"{name} {version}".strip()
-
-
-def version_tuple(version: str) -> tuple[int, ...]:
-    """`(10, 3, 0, 30)` for `10.3.0.30`; a suffix such as `.post1` does not count."""
-    numbers = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(part) for part in numbers[0].split(".")) if numbers else ()
 
 
 def _installed(flavour: str) -> bool:

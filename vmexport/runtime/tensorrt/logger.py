@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from vmexport.errors import OutOfMemory
-from vmexport.runtime.tensorrt.library import TensorRT
+from vmexport.runtime.tensorrt.features import TensorRT
 
 LOG = logging.getLogger("vmexport.tensorrt")
 LEVELS = {

@@ -10,7 +10,7 @@ from vmexport.native.libraries import CUDA_BUILD_FIX, TRT_LIBRARY, build_fix
 from vmexport.native.loading import library_path
 from vmexport.native.plugin_info import read_plugin_build
 from vmexport.ops.schema import CAUSAL_CONV1D, OPSET_VERSION, SELECTIVE_SCAN
-from vmexport.runtime.tensorrt.library import TensorRT
+from vmexport.runtime.tensorrt.features import TensorRT
 from vmexport.runtime.tensorrt.logger import complaints
 from vmexport.runtime.tensorrt.versions import has_plugin, load_plugin_library
 

@@ -18,7 +18,8 @@ from vmexport.config.names import WRITE_ENGINE
 from vmexport.errors import InputError, VmexportError
 from vmexport.files import atomic_write, check_readable
 from vmexport.runtime.record import PARITY_ENTRY
-from vmexport.runtime.tensorrt.versions import HARDWARE_LEVELS, NO_COMPATIBILITY, RTX, TENSORRT
+from vmexport.runtime.tensorrt.features import RTX, TENSORRT
+from vmexport.runtime.tensorrt.versions import HARDWARE_LEVELS, NO_COMPATIBILITY
 
 FORMAT_VERSION = 1
 LARGEST_SIDECAR_BYTES = 16 << 20

@@ -1,109 +1,19 @@
-"""All differences between TensorRT 8.6, 10.0 to 11.x and TensorRT-RTX, in one place.
-
-| | 8.6 | 10.0 | 10.1 | 10.7 | 10.8 | 11.0 | RTX 1.x |
-|---|---|---|---|---|---|---|---|
-| network | explicit batch flag | strongly typed flag | | | | always strongly typed | strongly typed flag |
-| precision | builder flags | of the ONNX file | | | | | of the ONNX file |
-| progress monitor | no | yes | | | | | yes |
-| plugin | V2 | V3 | | preferred to a function | | | none |
-| editable timing cache | no | | | | yes | | no timing cache |
-| activation memory | address only | | address and size | | | | address and size |
-| several GPU kinds in one engine | no | | | | | | named capabilities |
-"""
+"""How each version of TensorRT is asked for what it can do: every call that differs between them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vmexport.config.choices import Runtime
 from vmexport.errors import BuildError, EnvironmentProblem, UsageError
-
-if TYPE_CHECKING:
-    from vmexport.runtime.tensorrt.library import TensorRT
-
-TENSORRT, RTX = Runtime.TENSORRT.value, Runtime.RTX.value
-OLDEST: Mapping[str, tuple[int, ...]] = {TENSORRT: (8, 6), RTX: (1, 0)}
-"""First version of each flavour whose Python API serves; 8.5 is for C++ only."""
+from vmexport.runtime.tensorrt.features import PRECISION_FLAGS, RTX, TENSORRT, TensorRT
 
 NO_COMPATIBILITY, AMPERE_PLUS, SAME_CAPABILITY = "none", "ampere_plus", "same_compute_capability"
 HARDWARE_LEVELS = (NO_COMPATIBILITY, AMPERE_PLUS, SAME_CAPABILITY)
 """Which other GPUs an engine serves; TensorRT's names in lower case."""
 
-PRECISION_FLAGS = {"fp32": (), "fp16": ("FP16",)}
-"""Builder flags by precision, for the versions that have them; bfloat16 came with strong typing."""
-
 HIGHEST_OPT_LEVEL = 5
-
-
-@dataclass(frozen=True)
-class Features:
-    """What a version can do.
-
-    Attributes:
-        flavour: "tensorrt" or "rtx".
-        numbers: the version.
-    """
-
-    flavour: str
-    numbers: tuple[int, ...]
-
-    @property
-    def major(self) -> int:
-        """The major version, to which a plugin library belongs."""
-        return self.numbers[0]
-
-    @property
-    def plugins(self) -> bool:
-        """Whether operators can be plugins; otherwise the function body is all there is."""
-        return self.flavour == TENSORRT
-
-    @property
-    def strongly_typed(self) -> bool:
-        """Whether the types of the ONNX file are kept."""
-        return self.flavour == RTX or self.numbers >= (10,)
-
-    @property
-    def precision_flags(self) -> bool:
-        """Whether precision is a builder flag."""
-        return not self.strongly_typed
-
-    @property
-    def precisions(self) -> tuple[str, ...]:
-        """Precisions that an engine may have."""
-        return ("fp32", "fp16", "bf16") if self.strongly_typed else tuple(PRECISION_FLAGS)
-
-    @property
-    def progress_monitor(self) -> bool:
-        """Whether a build reports its progress and can be stopped."""
-        return self.flavour == RTX or self.numbers >= (10,)
-
-    @property
-    def timing_cache(self) -> bool:
-        """Whether measured times of kernels can be kept; RTX does not measure while it builds."""
-        return self.flavour == TENSORRT
-
-    @property
-    def prefers_plugin(self) -> bool:
-        """Whether the ONNX parser prefers a plugin to a model-local function of the same name."""
-        return self.plugins and self.numbers >= (10, 7)
-
-    @property
-    def named_capabilities(self) -> bool:
-        """Whether an engine is built for named compute capabilities, on a machine without a GPU too."""
-        return self.flavour == RTX
-
-    @property
-    def embeds_plugins(self) -> bool:
-        """Whether a plugin library can travel inside a version-compatible engine."""
-        return self.plugins
-
-    @property
-    def own_graphs(self) -> bool:
-        """Whether the library itself captures CUDA graphs, so that callers must not."""
-        return self.flavour == RTX
 
 
 def network_flags(trt: TensorRT) -> int:
