@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 LAYERS = (
-    {"errors", "package", "files"},
+    {"errors", "extras", "package", "files"},
     {"config"},
     {"native"},
     {"ops"},

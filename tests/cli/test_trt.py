@@ -35,7 +35,7 @@ def test_help_works_with_nothing_optional(tmp_path: Path) -> None:
         (("--opt-level", "9"), 2, "opt-level"),
         (("model.onnx", "--frames", "8"), 2, "settings of an export"),
         (("missing.onnx",), 4, "no such file"),
-        (TINY, 3, "pip install 'vmexport[gpu]'"),
+        (TINY, 3, "pip install --extra-index-url https://pypi.nvidia.com 'vmexport[tensorrt]'"),
         ((*TINY, "--runtime", "rtx"), 3, "pip install 'vmexport[rtx]'"),
     ],
 )

@@ -366,7 +366,7 @@ def test_an_engine_of_the_other_flavour(
     fake_machine(monkeypatch, RTX_VERSION, rtx=True)
     error = refused(EngineRunner(engine))
     assert "TensorRT is not installed" in error.what
-    assert "vmexport[gpu]" in error.fix
+    assert "vmexport[tensorrt]" in error.fix
 
 
 @pytest.mark.parametrize(
@@ -414,7 +414,7 @@ def test_without_cuda_python(engine: Path, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setitem(sys.modules, name, None)
     error = refused(EngineRunner(engine))
     assert "cuda-python is not installed" in error.what
-    assert error.fix == "pip install cuda-python"
+    assert error.fix.startswith("pip install cuda-python   (Jetson: 'vmexport[jetson6]' on JetPack 6,")
 
 
 def test_a_plugin_that_is_not_built(engine: Path, onnx_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

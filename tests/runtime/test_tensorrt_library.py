@@ -34,7 +34,8 @@ def test_auto_prefers_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "fix"), [("auto", "vmexport[gpu]"), ("tensorrt", "vmexport[gpu]"), ("rtx", "vmexport[rtx]")]
+    ("choice", "fix"),
+    [("auto", "vmexport[tensorrt]"), ("tensorrt", "vmexport[tensorrt]"), ("rtx", "vmexport[rtx]")],
 )
 def test_none(choice: str, fix: str) -> None:
     with pytest.raises(EnvironmentProblem, match="is not installed") as caught:

@@ -18,7 +18,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from vmexport.errors import EnvironmentProblem, ExitCode, VmexportError
+from vmexport.errors import ExitCode, VmexportError
+from vmexport.extras import missing
 from vmexport.runtime.engine_runner import EngineRunner
 from vmexport.runtime.runner import Array
 
@@ -70,7 +71,7 @@ def _open_torch(model: Path, threads: int) -> Backend:
     try:
         import torch
     except ModuleNotFoundError as error:  # a board that only runs exported files
-        raise EnvironmentProblem("PyTorch is not installed", str(error), "pip install torch") from error
+        raise missing("torch", str(error), "PyTorch") from error
 
     from vmexport.export.weights import frozen_network
     from vmexport.model import freeze, load_checkpoint

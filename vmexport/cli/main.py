@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from vmexport import extras
 from vmexport.cli import (
     ablate,
     bench,
@@ -96,7 +97,7 @@ def _translate(error: Exception) -> Exception:
     if isinstance(error, OSError) and error.errno in FULL_DISK:
         return explain_write_error(error, Path(error.filename or "the output"))
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("vmexport"):
-        return render.missing_package(error.name)
+        return extras.missing(error.name)
     return error
 
 

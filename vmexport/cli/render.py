@@ -26,19 +26,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from vmexport.errors import EnvironmentProblem, VmexportError
+from vmexport.errors import VmexportError
 
 if TYPE_CHECKING:
     from vmexport.doctor.finding import Finding
-
-EXTRA_OF_PACKAGE = {
-    "accelerate": "vmexport[train]",
-    "kornia": "vmexport[train]",
-    "onnxruntime": "vmexport[cpu]",
-    "matplotlib": "vmexport[bench]",
-    "tensorrt": "vmexport[gpu]",
-}
-"""What to install for an optional package; all others are named themselves."""
 
 _state = {"verbosity": 0}
 
@@ -230,16 +221,6 @@ def traceback(problem: BaseException) -> None:
     import traceback as python_traceback
 
     _ERR.print(escape("".join(python_traceback.format_exception(problem))))
-
-
-def missing_package(name: str) -> EnvironmentProblem:
-    """The error for a package that is not installed."""
-    root = name.split(".")[0]
-    return EnvironmentProblem(
-        f"the Python package {root} is not installed",
-        "this command needs it",
-        f"pip install '{EXTRA_OF_PACKAGE.get(root, root)}'",
-    )
 
 
 def count(value: float) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from vmexport.doctor.environment import Environment, environment, installed_version
 from vmexport.doctor.finding import BROKEN, MISSING, OK, Finding
 from vmexport.doctor.self_test import self_test
+from vmexport.extras import EXTRAS, install, install_extra
 
 PARTS: Mapping[str, str] = {
     "numpy": "everything",
@@ -22,22 +23,6 @@ PARTS: Mapping[str, str] = {
     "tensorrt_rtx": "building and running engines of RTX GPUs, without a plugin",
 }
 """Importable packages and what needs them."""
-
-FIXES: Mapping[str, str] = {
-    "onnxruntime": "pip install 'vmexport[cpu]'",
-    "tensorrt": "pip install 'vmexport[gpu]'   (on a Jetson: sudo apt-get install nvidia-jetpack)",
-    "tensorrt_rtx": "pip install 'vmexport[rtx]'",
-}
-"""What installs a part whose package has another name, or a choice of them."""
-
-EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "cpu": ("onnxruntime",),
-    "gpu": ("onnxruntime-gpu", "tensorrt", "cuda-python", "mamba-ssm", "causal-conv1d"),
-    "rtx": ("tensorrt-rtx", "cuda-python"),
-    "train": ("accelerate", "kornia", "matplotlib", "torchmetrics"),
-    "bench": ("matplotlib", "nvidia-ml-py"),
-}
-"""Distributions of each optional extra, as in pyproject.toml."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +78,7 @@ def _package(name: str, purpose: str) -> Finding:
     """One package of `PARTS`."""
     if importable(name):
         return Finding(name, OK, installed_version(name) or "version unknown", purpose)
-    return Finding(name, MISSING, "not installed", purpose, FIXES.get(name, f"pip install {name}"))
+    return Finding(name, MISSING, "not installed", purpose, install(name))
 
 
 def _extra(name: str, distributions: tuple[str, ...]) -> Finding:
@@ -106,5 +91,5 @@ def _extra(name: str, distributions: tuple[str, ...]) -> Finding:
         MISSING,
         f"without {', '.join(lacking)}",
         ", ".join(distributions),
-        f"pip install 'vmexport[{name}]'",
+        install_extra(name),
     )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vmexport.doctor.oracle import CHANNELS, FRAME, LENGTH, ORDERS, Array
+from vmexport.extras import install, install_extra
 from vmexport.native import gpu
 from vmexport.native.libraries import CUDA_BUILD_FIX
 from vmexport.ops.native import Buffer, NativeLibrary, Order
@@ -104,7 +105,7 @@ def onnx_runtime_cuda(operator: str, inputs: Mapping[str, Array]) -> Array:
     if "CUDAExecutionProvider" not in runtime.get_available_providers():
         raise Untestable(
             f"ONNX Runtime {runtime.__version__} here has no CUDA provider",
-            "pip uninstall onnxruntime && pip install onnxruntime-gpu",
+            f"pip uninstall onnxruntime && {install_extra('gpu')}",
         )
     options = SessionOptions(library="require", device="cuda")
     session, _ = open_session(_model(operator, inputs), "the self-test", options)
@@ -150,8 +151,7 @@ def _require_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         name = error.name or "onnxruntime"
-        fix = "pip install 'vmexport[cpu]'" if name == "onnxruntime" else f"pip install {name}"
-        raise Untestable(f"{name} is not installed", fix) from error
+        raise Untestable(f"{name} is not installed", install(name)) from error
     return onnxruntime
 
 
@@ -167,7 +167,7 @@ def _torch_on_gpu() -> Any:
     try:
         import torch
     except ImportError as error:
-        raise Untestable("a GPU, but PyTorch is not installed", "pip install torch") from error
+        raise Untestable("a GPU, but PyTorch is not installed", install("torch")) from error
     if not torch.cuda.is_available():
         raise Untestable("a GPU, but PyTorch does not see it", "look at nvidia-smi and pip show torch")
     capability = "".join(map(str, torch.cuda.get_device_capability()))

@@ -11,6 +11,7 @@ from typing import Any
 
 from vmexport.config.processes import python_environment
 from vmexport.doctor.finding import BROKEN, MISSING, OK, SKIPPED, Finding
+from vmexport.extras import install
 from vmexport.native.libraries import LIBRARIES
 
 SELF_TEST_SECONDS = 60
@@ -44,7 +45,7 @@ class PluginReport:
 def self_test() -> PluginReport:
     """Run `vmexport.doctor.child` in its own process: a kernel that crashes is a finding, not the end."""
     if importlib.util.find_spec("numpy") is None:
-        lacking = Finding("kernels", MISSING, "numpy is not installed", "self-test", "pip install numpy")
+        lacking = Finding("kernels", MISSING, "numpy is not installed", "self-test", install("numpy"))
         return PluginReport("", (), (lacking,))
     try:
         done = subprocess.run(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import onnx
+from typing import TYPE_CHECKING
 
 from vmexport.config import ModelInfo
 from vmexport.config.names import WRITE_ONNX
 from vmexport.errors import InputError
 from vmexport.files import check_readable
+from vmexport.runtime.onnx_runner import OnnxRunner
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def write_info(model: onnx.ModelProto, info: ModelInfo) -> None:
@@ -25,6 +28,8 @@ def load_onnx(path: Path | str) -> onnx.ModelProto:
     Raises:
         InputError: no such file, or no ONNX model.
     """
+    import onnx
+
     path = Path(path)
     check_readable(path, WRITE_ONNX)
     try:
@@ -37,10 +42,18 @@ def load_onnx(path: Path | str) -> onnx.ModelProto:
 def read_info(path: Path | str) -> ModelInfo:
     """What an ONNX file written by vmexport says of itself.
 
+    Where the package onnx is not installed, ONNX Runtime opens the file for it.
+
     Raises:
         InputError: no such file, a damaged one, or a model from elsewhere.
+        EnvironmentProblem: neither of the two is installed.
     """
-    return read_metadata(load_onnx(path), str(path))
+    try:
+        model = load_onnx(path)
+    except ModuleNotFoundError:
+        with OnnxRunner(path, allow_failed=True) as runner:
+            return runner.info
+    return read_metadata(model, str(path))
 
 
 def read_metadata(model: onnx.ModelProto, source: str) -> ModelInfo:

@@ -12,6 +12,7 @@ import torch
 
 from vmexport.config import Architecture, BatchProfile
 from vmexport.errors import BuildError, EnvironmentProblem, VmexportError
+from vmexport.extras import install
 from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME
 
 BATCH_AXIS = "batch"
@@ -36,7 +37,7 @@ def trace(
         raise EnvironmentProblem(
             f"PyTorch {torch.__version__} cannot export custom operators",
             "torch.onnx.ops came with PyTorch 2.8",
-            "pip install --upgrade 'torch>=2.8'",
+            install("torch", "--upgrade"),
         )
     # A batch of one would be specialised away, so a symbolic axis is traced with at least two.
     batch = max(2, profile.optimum) if profile.dynamic else profile.optimum

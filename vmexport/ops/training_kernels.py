@@ -8,6 +8,8 @@ import importlib.util
 import warnings
 from typing import Any
 
+from vmexport.extras import install_extra
+
 
 @functools.cache
 def mamba_kernels() -> Any | None:
@@ -30,7 +32,7 @@ def _find(module: str, package: str, operator: str) -> Any | None:
         operator: of ours, whose gradients it gives.
     """
     if importlib.util.find_spec(module.partition(".")[0]) is None:
-        why = f"{package} is not installed (pip install {package})"
+        why = f"{package} is not installed ({install_extra('mamba')})"
     else:
         try:
             return importlib.import_module(module)

@@ -10,6 +10,7 @@ from vmexport.config.choices import Device, Library
 from vmexport.config.names import WRITE_ONNX
 from vmexport.config.threads import usable_cores
 from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, UsageError
+from vmexport.extras import install_extra, missing
 from vmexport.native.libraries import ORT_CUDA_LIBRARY, ORT_LIBRARY, build_fix
 from vmexport.native.loading import library_path
 
@@ -86,7 +87,7 @@ def open_session(model: Path | bytes, source: str, options: SessionOptions) -> t
         raise EnvironmentProblem(
             f"ONNX Runtime {runtime.__version__} here cannot use the GPU",
             f"requested {providers[0]}, available: {', '.join(runtime.get_available_providers())}",
-            "pip uninstall onnxruntime && pip install onnxruntime-gpu   (or go without: --device cpu)",
+            f"pip uninstall onnxruntime && {install_extra('gpu')}   (or go without: --device cpu)",
         )
     settings, registered = _settings(runtime, options)
     try:
@@ -114,9 +115,7 @@ def import_onnxruntime() -> Any:
     except ImportError as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while its native part was starting
             raise error.__cause__ from error
-        raise EnvironmentProblem(
-            "ONNX Runtime is not installed", str(error), "pip install 'vmexport[cpu]'"
-        ) from error
+        raise missing("onnxruntime", str(error), "ONNX Runtime") from error
     return onnxruntime
 
 

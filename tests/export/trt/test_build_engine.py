@@ -335,7 +335,7 @@ def test_no_tensorrt(monkeypatch: pytest.MonkeyPatch, exported: Path, tmp_path: 
     monkeypatch.setattr("vmexport.runtime.tensorrt.library._installed", lambda flavour: False)
     error = refused(exported, tmp_path)
     assert error.exit_code == ExitCode.ENVIRONMENT
-    assert "pip install 'vmexport[gpu]'" in error.fix
+    assert "pip install --extra-index-url https://pypi.nvidia.com 'vmexport[tensorrt]'" in error.fix
 
 
 def edited(exported: Path, folder: Path, change: Any) -> Path:

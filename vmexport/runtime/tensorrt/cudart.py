@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from vmexport.errors import EnvironmentProblem, OutOfMemory, VmexportError
+from vmexport.extras import missing
 
 MODULES = ("cuda.bindings.runtime", "cuda.cudart")
 """Where cuda-python has the runtime, since 12.6 and before."""
@@ -171,7 +172,7 @@ def import_runtime() -> Any:
             return importlib.import_module(name)
         except Exception as error:  # an ImportError, or a RuntimeError of its own loader
             problem = problem or error
-    raise EnvironmentProblem("cuda-python is not installed", str(problem), "pip install cuda-python")
+    raise missing("cuda", str(problem), "cuda-python")
 
 
 def _version(number: int) -> str:

@@ -7,6 +7,7 @@ import importlib.util
 
 from vmexport.config.choices import Runtime
 from vmexport.errors import EnvironmentProblem, UsageError
+from vmexport.extras import install
 from vmexport.runtime.tensorrt.features import (
     OLDEST,
     RTX,
@@ -20,8 +21,6 @@ from vmexport.runtime.tensorrt.features import (
 AUTO = Runtime.AUTO.value
 CHOICES = Runtime.all()
 MODULES = {TENSORRT: "tensorrt", RTX: "tensorrt_rtx"}
-EXTRAS = {TENSORRT: "gpu", RTX: "rtx"}
-"""Extra of this project that installs a flavour."""
 
 
 def find_tensorrt(choice: str = AUTO) -> TensorRT:
@@ -47,7 +46,7 @@ def find_tensorrt(choice: str = AUTO) -> TensorRT:
     raise EnvironmentProblem(
         f"{flavour_name(candidates[0])} is not installed",
         lacking,
-        f"pip install 'vmexport[{EXTRAS[candidates[0]]}]'{_jetson_hint(candidates[0])}",
+        install(MODULES[candidates[0]]),
     )
 
 
@@ -63,7 +62,7 @@ def _installed(flavour: str) -> bool:
 def _load(flavour: str) -> TensorRT:
     """Import the package and look at its version."""
     name = MODULES[flavour]
-    fix = f"pip install --force-reinstall 'vmexport[{EXTRAS[flavour]}]'"
+    fix = install(name, "--force-reinstall")
     try:
         module = importlib.import_module(name)
         version = str(module.__version__)
@@ -80,13 +79,6 @@ def _load(flavour: str) -> TensorRT:
         raise EnvironmentProblem(
             f"{flavour_name(flavour, version)} is too old for Python",
             f"at least {oldest} is needed; older ones are served by vmexport-run and trtexec",
-            f"pip install --upgrade 'vmexport[{EXTRAS[flavour]}]'   (or use vmexport-run)",
+            f"{install(name, '--upgrade')}   (or use vmexport-run)",
         )
     return TensorRT(module, flavour, version, Features(flavour, numbers))
-
-
-def _jetson_hint(flavour: str) -> str:
-    """JetPack brings TensorRT as a system package, which a virtual environment does not see."""
-    if flavour == RTX:
-        return ""
-    return "   (Jetson: sudo apt-get install python3-libnvinfer, and python3 -m venv --system-site-packages)"
