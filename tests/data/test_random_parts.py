@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vmexport.config import Preprocessing
 from vmexport.data import Cropping
 from vmexport.data.sampling import random_indices, random_rectangle
 from vmexport.errors import UsageError
@@ -15,7 +16,7 @@ from vmexport.errors import UsageError
 )
 def test_indices_are_within_the_video(total: int, frames: int, stride: int) -> None:
     for seed in range(20):
-        indices = random_indices(total, frames, stride, np.random.default_rng(seed))
+        indices = random_indices(total, frames, Preprocessing(stride=stride), np.random.default_rng(seed))
         assert indices.shape == (frames,)
         assert indices.min() >= 0
         assert indices.max() < total
@@ -24,12 +25,21 @@ def test_indices_are_within_the_video(total: int, frames: int, stride: int) -> N
 
 
 def test_every_start_occurs_the_last_one_included(rng: np.random.Generator) -> None:
-    starts = {int(random_indices(34, 16, 2, rng)[0]) for _ in range(200)}
+    starts = {int(random_indices(34, 16, Preprocessing(), rng)[0]) for _ in range(200)}
     assert starts == {0, 1, 2, 3}
 
 
+def test_uniform_training_clips_take_one_frame_of_each_segment() -> None:
+    rng, uniform = np.random.default_rng(0), Preprocessing(sampling="uniform")
+    clips = np.array([random_indices(81, 8, uniform, rng) for _ in range(500)])
+    for segment in range(8):
+        assert clips[:, segment].min() == segment * 10
+        assert clips[:, segment].max() == segment * 10 + 10
+    assert random_indices(1, 4, uniform, rng).tolist() == [0, 0, 0, 0]
+
+
 def test_a_short_video_repeats_its_last_frame(rng: np.random.Generator) -> None:
-    assert random_indices(4, 6, 2, rng).tolist() == [0, 2, 3, 3, 3, 3]
+    assert random_indices(4, 6, Preprocessing(), rng).tolist() == [0, 2, 3, 3, 3, 3]
 
 
 @pytest.mark.parametrize(("height", "width"), [(240, 320), (320, 240), (10, 1000), (1, 1)])

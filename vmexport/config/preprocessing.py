@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,18 +10,26 @@ from typing import Any
 from vmexport.config.settings import check_settings
 from vmexport.errors import UsageError
 
+DENSE, UNIFORM = "dense", "uniform"
+SAMPLINGS = (DENSE, UNIFORM)
+"""Ways to choose the frames of a clip."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Clip sampling (paper section 5.1) and normalisation.
+    """Clip sampling and normalisation.
 
     Attributes:
-        stride: frames of the source between two sampled frames.
+        sampling: which frames a clip is made of: "dense" ones, `stride` apart (paper section 5.1; SlowFast),
+            or "uniform" over the whole video, one of each of as many equal segments as the clip has frames
+            (TSN; all of OpenGVLab's VideoMamba recipes).
+        stride: frames of the source between two sampled ones; dense sampling only.
         resize: the shorter side after resizing, in pixels; 0 stands for the model's size.
         mean: per channel, in the range 0 to 1 (RGB; ImageNet).
         std: per channel, in the range 0 to 1.
     """
 
+    sampling: str = DENSE
     stride: int = 2
     resize: int = 0
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -29,14 +38,33 @@ class Preprocessing:
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(self.mean))
         object.__setattr__(self, "std", tuple(self.std))
+        if self.sampling not in SAMPLINGS:
+            raise UsageError(
+                f"unknown sampling of frames: {self.sampling!r}",
+                f"expected {' or '.join(SAMPLINGS)}",
+                "for example preprocessing.sampling=uniform",
+            )
+        colours = (*self.mean, *self.std)
         if (
             self.stride < 1
             or self.resize < 0
             or len(self.mean) != 3
             or len(self.std) != 3
+            or not all(math.isfinite(value) for value in colours)
             or min(self.std) <= 0
         ):
-            raise UsageError("preprocessing settings are out of range", f"got {self}")
+            raise UsageError(
+                "preprocessing settings are out of range",
+                f"expected stride >= 1, resize >= 0, three finite means and deviations > 0, got {self}",
+                "for example preprocessing.stride=2",
+            )
+
+    @property
+    def frames_taken(self) -> str:
+        """Which frames a clip is made of, in words."""
+        if self.sampling == UNIFORM:
+            return "uniform over the whole video"
+        return f"dense, every {self.stride} frames" if self.stride > 1 else "dense, every frame"
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary that JSON and TOML can hold."""

@@ -57,7 +57,7 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
     Args:
         index: the training split.
         architecture: gives `T` and the size of a frame.
-        preprocessing: gives the stride; mean and std are not applied here.
+        preprocessing: gives sampling and stride; mean and std are not applied here.
         cropping: the random crops.
         seed: of everything random.
 
@@ -126,7 +126,7 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
         a = self.architecture
         with FrameReader(path) as reader:
             info = reader.info
-            indices = random_indices(info.frames, a.frames, self.preprocessing.stride, random)
+            indices = random_indices(info.frames, a.frames, self.preprocessing, random)
             part = random_rectangle(info.height, info.width, self.cropping, random)
             frames = _read_part(reader, indices, part, a.size)
         return np.ascontiguousarray(frames.transpose(3, 0, 1, 2))

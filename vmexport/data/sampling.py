@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vmexport.config import Preprocessing
+from vmexport.config.preprocessing import UNIFORM
 from vmexport.config.settings import check_settings
 from vmexport.errors import UsageError
 
@@ -73,21 +75,28 @@ class Rectangle:
     width: float
 
 
-def random_indices(total: int, frames: int, stride: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Frame indices of one training clip: `frames` frames, `stride` apart, from a random start.
+def random_indices(
+    total: int, frames: int, preprocessing: Preprocessing, random: np.random.Generator
+) -> NDArray[np.int64]:
+    """Frame indices of one training clip.
 
-    A video shorter than the clip's span starts at its first frame and repeats its last, as
-    `vmexport.video.clip_indices` does.
+    Dense: `frames` frames, a stride apart, from a random start; a video shorter than the clip's span starts
+    at its first frame and repeats its last, as `vmexport.video.sampling` does. Uniform: a random frame of
+    each of `frames` equal segments of the whole video.
 
     Args:
         total: frames of the video, at least 1.
         frames: frames `T` of a clip.
-        stride: frames of the source between two sampled frames.
-        random: source of the start.
+        preprocessing: gives sampling and stride.
+        random: source of what is random.
 
     Returns:
         (frames,) int64, ascending, within 0 .. total - 1.
     """
+    if preprocessing.sampling == UNIFORM:
+        ends = np.rint(np.arange(frames + 1) * ((total - 1) / frames)).astype(np.int64)
+        return np.asarray(random.integers(ends[:-1], ends[1:], endpoint=True), dtype=np.int64)
+    stride = preprocessing.stride
     room = max(0, total - ((frames - 1) * stride + 1))
     start = int(random.integers(room + 1))
     indices: NDArray[np.int64] = start + np.arange(frames, dtype=np.int64) * stride

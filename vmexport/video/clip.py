@@ -20,15 +20,16 @@ def load_clips(
     preprocessing: Preprocessing | None = None,
     views: str | Views = "1x1",
 ) -> NDArray[np.float32]:
-    """Sample, decode, resize, crop and normalise the views of one video (paper section 5.1).
+    """Sample, decode, resize, crop and normalise the views of one video.
 
     The shorter side is resized by swscale's bilinear filter, the aspect ratio kept. A video with fewer frames
-    than a clip spans repeats its last frame; so does a picture file.
+    than a clip spans repeats its last frame (dense sampling) or every so many (uniform); a picture file
+    repeats its only one.
 
     Args:
         path: a video or picture file.
         architecture: gives the frames `T` and the size of the input.
-        preprocessing: stride, resize, mean and std; None takes the defaults.
+        preprocessing: sampling, stride, resize, mean and std; None takes the defaults.
         views: clips x crops, such as "2x3".
 
     Returns:
@@ -47,7 +48,7 @@ def load_clips(
     with FrameReader(path) as reader:
         info = reader.info
         height, width = resized_size(info.height, info.width, side)
-        indices = clip_indices(info.frames, architecture.frames, preprocessing.stride, views.clips)
+        indices = clip_indices(info.frames, architecture.frames, preprocessing, views.clips)
         frames = reader.read(indices.reshape(-1), (height, width))
     frames = frames.reshape(*indices.shape, height, width, 3)
     out = np.empty((views.total, *architecture.clip_shape), dtype=np.float32)

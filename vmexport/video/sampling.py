@@ -1,4 +1,4 @@
-"""Which frames of a video make up a clip (paper section 5.1) and which views a prediction averages.
+"""Which frames of a video make up a clip, and which views a prediction averages.
 
 Pure functions over frame indices; nothing here opens a file.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vmexport.config.preprocessing import UNIFORM, Preprocessing
 from vmexport.errors import UsageError
 
 MAX_VIEWS = 100
@@ -62,8 +63,55 @@ def parse_views(text: str | Views) -> Views:
     return views
 
 
-def clip_indices(total: int, frames: int, stride: int, clips: int = 1) -> NDArray[np.int64]:
-    """Frame indices of the test clips of one video.
+def clip_indices(total: int, frames: int, preprocessing: Preprocessing, clips: int = 1) -> NDArray[np.int64]:
+    """Frame indices of the test clips of one video, sampled as the model was trained.
+
+    Args:
+        total: frames of the video, at least 1.
+        frames: frames `T` of a clip.
+        preprocessing: gives sampling and stride.
+        clips: number of clips.
+
+    Returns:
+        (clips, frames) int64, each row ascending, all within 0 .. total - 1.
+
+    Raises:
+        UsageError: a number below 1.
+    """
+    if preprocessing.sampling == UNIFORM:
+        return uniform_indices(total, frames, clips)
+    return dense_indices(total, frames, preprocessing.stride, clips)
+
+
+def uniform_indices(total: int, frames: int, clips: int = 1) -> NDArray[np.int64]:
+    """Frame indices of test clips that span the whole video, one frame of each of `frames` equal segments.
+
+    The video's length less one frame is divided; a segment begins at the nearest frame. One clip takes the
+    middles of the segments; of several, clip `c` lies (c + 1) / (clips + 1) into them, as OpenGVLab's
+    VideoMamba samples Kinetics (videomamba/video_sm/datasets, sparse form). A video with fewer frames than
+    the clip repeats frames.
+
+    Args:
+        total: frames of the video, at least 1.
+        frames: frames `T` of a clip.
+        clips: number of clips.
+
+    Returns:
+        (clips, frames) int64, each row ascending, all within 0 .. total - 1.
+
+    Raises:
+        UsageError: a number below 1.
+    """
+    _check_counts(total=total, frames=frames, clips=clips)
+    length = (total - 1) / frames
+    starts = np.rint(np.arange(frames) * length).astype(np.int64)
+    offsets = (np.arange(1, clips + 1) * (length / (clips + 1))).astype(np.int64)
+    indices: NDArray[np.int64] = np.minimum(starts + offsets[:, None], total - 1)
+    return indices
+
+
+def dense_indices(total: int, frames: int, stride: int, clips: int = 1) -> NDArray[np.int64]:
+    """Frame indices of test clips whose frames are a fixed number of frames apart (paper section 5.1).
 
     A clip spans `(frames - 1) * stride + 1` frames of the source. One clip lies in the middle; several
     start at even spacing, the first at the first frame, the last ending at the last frame. Clips overlap
@@ -82,16 +130,19 @@ def clip_indices(total: int, frames: int, stride: int, clips: int = 1) -> NDArra
     Raises:
         UsageError: a number below 1.
     """
-    if min(total, frames, stride, clips) < 1:
-        raise UsageError(
-            "clip sampling needs numbers of at least 1",
-            f"got total={total}, frames={frames}, stride={stride}, clips={clips}",
-        )
+    _check_counts(total=total, frames=frames, stride=stride, clips=clips)
     room = max(0, total - ((frames - 1) * stride + 1))
     starts = [room // 2] if clips == 1 else [room * clip // (clips - 1) for clip in range(clips)]
     offsets = np.arange(frames, dtype=np.int64) * stride
     indices: NDArray[np.int64] = np.asarray(starts, dtype=np.int64)[:, None] + offsets
     return np.minimum(indices, total - 1, out=indices)
+
+
+def _check_counts(**counts: int) -> None:
+    """Refuse counts below 1."""
+    if min(counts.values()) < 1:
+        got = ", ".join(f"{name}={value}" for name, value in counts.items())
+        raise UsageError("clip sampling needs numbers of at least 1", f"got {got}")
 
 
 def crop_starts(length: int, size: int, crops: int) -> list[int]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vmexport.config import Architecture, ModelInfo, Preprocessing
+from vmexport.config.preprocessing import UNIFORM
 from vmexport.errors import InputError
 from vmexport.model.checkpoints.adapt import Changes, adapt
 from vmexport.model.checkpoints.foreign import convert
@@ -28,6 +29,7 @@ def load_checkpoint(
     trust_pickle: bool = False,
     interpolate_time: bool = False,
     init_position: str = "expanding",
+    sampling: str | None = None,
     **overrides: Any,
 ) -> VideoMamba:
     """Load a model: our `.safetensors`, or a Vim or OpenGVLab VideoMamba checkpoint.
@@ -44,6 +46,8 @@ def load_checkpoint(
             layers.
         init_position: from an image's positional embedding to a video's: "expanding", "interpolate-space",
             "interpolate-dim" or "random".
+        sampling: which frames of a video the model takes, "dense" or "uniform" (`Preprocessing`); None keeps
+            what the file says, and takes what OpenGVLab's recipes do for its video checkpoints: uniform.
         **overrides: settings of `Architecture` to change; None stands for no change. Adaptable are frames,
             tubelet, cls_position, scale, num_classes (another number makes a fresh head), directions (as
             many), norm_eps, position, and size where no learned positional embedding fixes it.
@@ -61,12 +65,15 @@ def load_checkpoint(
     raw = read_checkpoint(Path(path), trust_pickle)
     if PATCH in raw.tensors:
         source, weights, notes = convert(raw, overrides)
-        image = source.frames == 1
-        preprocessing = Preprocessing(resize=round(source.size / IMAGE_CROP)) if image else Preprocessing()
-        info = ModelInfo(source, preprocessing=preprocessing)
+        info = ModelInfo(source, preprocessing=_preprocessing(source))
+        if info.preprocessing.sampling == UNIFORM and sampling is None:
+            how = "frames are taken uniformly over the whole video, as OpenGVLab trains"
+            notes.append(f"{how} (sampling=dense changes it)")
     else:
         info, weights = _read_own(raw)
         source, notes = info.architecture, []
+    if sampling is not None:
+        info = replace(info, preprocessing=replace(info.preprocessing, sampling=sampling))
     target = source.with_overrides(**overrides)
     if "head.weight" not in weights and "num_classes" not in overrides:
         raise InputError(
@@ -76,6 +83,13 @@ def load_checkpoint(
         )
     weights, changed = adapt(weights, source, target, changes)
     return _build(info, target, weights, (*notes, *changed))
+
+
+def _preprocessing(source: Architecture) -> Preprocessing:
+    """How the released models of a foreign checkpoint's family take pictures and videos in."""
+    if source.frames == 1:
+        return Preprocessing(resize=round(source.size / IMAGE_CROP))
+    return Preprocessing(sampling=UNIFORM)
 
 
 def _read_own(raw: RawCheckpoint) -> tuple[ModelInfo, dict[str, Tensor]]:
