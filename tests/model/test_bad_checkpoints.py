@@ -42,7 +42,7 @@ def test_a_payload_is_not_run(tmp_path: Path, zipped: bool) -> None:
     assert not mark.exists()
     assert "mkdir" in error.why
     assert "--trust-pickle" in error.fix
-    load_checkpoint(tmp_path / "evil.pth", trust_pickle=True)
+    load_checkpoint(tmp_path / "evil.pth", trust_pickle=True, scale=0.5)
     assert mark.exists()
 
 
@@ -212,4 +212,4 @@ def test_overlapping_patches(tmp_path: Path) -> None:
     error = refused(tmp_path / "m.pth")
     assert "overlapping" in error.what
     assert "size=432" in error.fix
-    assert load_checkpoint(tmp_path / "m.pth", size=432).architecture.size == 432
+    assert load_checkpoint(tmp_path / "m.pth", size=432, scale=0.5).architecture.size == 432

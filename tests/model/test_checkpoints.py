@@ -16,6 +16,10 @@ from torch import Tensor
 from vmexport.config import Architecture, ModelInfo, Preprocessing
 from vmexport.errors import InputError, UsageError
 from vmexport.model import VideoMamba, create_model, load_checkpoint, save_checkpoint
+from vmexport.model.checkpoints.infer import Reading
+
+VIM: dict[str, Any] = {"cls_position": "middle", "scale": 0.5}
+"""What the shapes of an image model do not show."""
 
 TINY: dict[str, Any] = {"d_model": 16, "depth": 2, "size": 16, "patch_size": 8, "d_state": 4}
 
@@ -64,7 +68,7 @@ def wrap(state: State, how: str) -> dict[str, Any]:
 )  # fmt: skip
 def test_wrapped(tmp_path: Path, how: str) -> None:
     state = random_state()
-    model = load_checkpoint(store(tmp_path / "m.pth", wrap(state, how)))
+    model = load_checkpoint(store(tmp_path / "m.pth", wrap(state, how)), **VIM)
     clips = torch.randn(1, *model.architecture.clip_shape)
     with torch.no_grad():
         torch.testing.assert_close(
@@ -75,7 +79,7 @@ def test_wrapped(tmp_path: Path, how: str) -> None:
 def test_old_file_format_and_half_precision_weights(tmp_path: Path) -> None:
     state = {name: tensor.half() for name, tensor in random_state().items()}
     torch.save({"model": state}, tmp_path / "m.pth", _use_new_zipfile_serialization=False)
-    model = load_checkpoint(tmp_path / "m.pth")
+    model = load_checkpoint(tmp_path / "m.pth", **VIM)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     clips = torch.randn(1, *model.architecture.clip_shape)
     with torch.no_grad():
@@ -85,7 +89,7 @@ def test_old_file_format_and_half_precision_weights(tmp_path: Path) -> None:
 
 def test_foreign_safetensors(tmp_path: Path) -> None:
     save_file(random_state(), tmp_path / "vim.safetensors")
-    assert load_checkpoint(tmp_path / "vim.safetensors").architecture.scale == 0.5
+    assert load_checkpoint(tmp_path / "vim.safetensors", **VIM).architecture.scale == 0.5
 
 
 def test_inferred_sizes(tmp_path: Path) -> None:
@@ -100,16 +104,20 @@ def test_inferred_sizes(tmp_path: Path) -> None:
 
 
 def test_automatic_rank_is_recognised(tmp_path: Path) -> None:
-    assert load_checkpoint(store(tmp_path / "m.pth", random_state(d=24, rank=2))).architecture.dt_rank == 0
+    path = store(tmp_path / "m.pth", random_state(d=24, rank=2))
+    assert load_checkpoint(path, **VIM).architecture.dt_rank == 0
 
 
 @pytest.mark.parametrize(
     ("name", "overrides", "place", "scale"),
     [
-        ("", {}, "middle", 0.5),
-        ("", {"cls_position": "first"}, "first", 0.5),
-        ("", {"scale": 1.0}, "middle", 1.0),
+        ("", {"cls_position": "middle"}, "middle", 0.5),
+        ("", {"scale": 0.5}, "middle", 0.5),
+        ("", {"cls_position": "first"}, "first", 1.0),
+        ("", {"scale": 1.0}, "first", 1.0),
         ("", {"cls_position": "first", "scale": 1.0}, "first", 1.0),
+        ("", {"cls_position": "middle", "scale": 1.0}, "middle", 1.0),
+        ("", {"cls_position": "first", "scale": 0.5}, "first", 0.5),
         (
             "vim_tiny_patch16_224_bimambav2_final_pool_mean_abs_pos_embed_with_midclstok_div2",
             {},
@@ -143,9 +151,9 @@ def test_layer_scale_is_folded(tmp_path: Path) -> None:
         state[f"layers.{i}.mixer.out_proj.weight"] = (
             state[f"layers.{i}.mixer.out_proj.weight"] * gamma[:, None]
         )
-    expected = load_checkpoint(store(tmp_path / "a.pth", state))
+    expected = load_checkpoint(store(tmp_path / "a.pth", state), **VIM)
     torch.testing.assert_close(
-        logits_of(load_checkpoint(store(tmp_path / "b.pth", folded))), logits_of(expected)
+        logits_of(load_checkpoint(store(tmp_path / "b.pth", folded), **VIM)), logits_of(expected)
     )
 
 
@@ -178,8 +186,8 @@ def test_a_headless_checkpoint_needs_classes(tmp_path: Path) -> None:
     state = {name: tensor for name, tensor in random_state().items() if not name.startswith("head")}
     path = store(tmp_path / "m.pth", state)
     with pytest.raises(InputError, match=r"missing key head\.weight"):
-        load_checkpoint(path)
-    assert logits_of(load_checkpoint(path, num_classes=4)).shape == (1, 4)
+        load_checkpoint(path, **VIM)
+    assert logits_of(load_checkpoint(path, num_classes=4, **VIM)).shape == (1, 4)
 
 
 def opengvlab(tmp_path: Path, layers: int = 4) -> Path:
@@ -232,7 +240,7 @@ def test_separate_tables_add_up_to_a_joint_one(tmp_path: Path) -> None:
 def test_image_to_video(tmp_path: Path) -> None:
     state = random_state(side=3)
     path = store(tmp_path / "vim.pth", {"model": state})
-    model = load_checkpoint(path, frames=8, tubelet=2, cls_position="first")
+    model = load_checkpoint(path, frames=8, tubelet=2, cls_position="first", scale=0.5)
     assert model.architecture.grid == (4, 3, 3)
     assert (model.architecture.cls_position, model.architecture.scale) == ("first", 0.5)
     assert "the class token was moved from middle to first" in model.notes
@@ -247,7 +255,7 @@ def test_image_to_video(tmp_path: Path) -> None:
 
 def test_image_to_video_with_separate_embeddings_starts_as_the_image(tmp_path: Path) -> None:
     path = store(tmp_path / "vim.pth", random_state())
-    model = load_checkpoint(path, frames=3, position="separate")
+    model = load_checkpoint(path, frames=3, position="separate", scale=0.5)
     assert model.embedding.position_time.shape == (1, 3, 16)
     assert not model.embedding.position_time.any()
 
@@ -255,14 +263,14 @@ def test_image_to_video_with_separate_embeddings_starts_as_the_image(tmp_path: P
 @pytest.mark.parametrize("kind", ["none", "sinusoidal"])
 def test_a_learned_embedding_can_be_left_out(tmp_path: Path, kind: str) -> None:
     path = store(tmp_path / "vim.pth", random_state())
-    model = load_checkpoint(path, position=kind, size=24)
+    model = load_checkpoint(path, position=kind, size=24, **VIM)
     assert torch.isfinite(logits_of(model)).all()
     assert any("left out" in note for note in model.notes)
 
 
 def test_the_class_token_can_be_left_out(tmp_path: Path) -> None:
     path = store(tmp_path / "vim.pth", random_state())
-    model = load_checkpoint(path, cls_position="none")
+    model = load_checkpoint(path, cls_position="none", scale=0.5)
     assert model.embedding.position.shape == (1, 4, 16)
     assert torch.isfinite(logits_of(model)).all()
 
@@ -308,3 +316,37 @@ def test_own_weights_under_foreign_metadata(tmp_path: Path) -> None:
     save_file(tensors, tmp_path / "bare.safetensors")
     with pytest.raises(InputError, match="not written by vmexport"):
         load_checkpoint(tmp_path / "bare.safetensors")
+
+
+def test_an_image_model_that_may_be_of_two_families_is_refused_with_both_commands(tmp_path: Path) -> None:
+    for name, first in (("videomamba_t16_in1k.pth", "--cls-position first --scale 1.0"), ("x.pth", "middle")):
+        path = store(tmp_path / name, {"model": random_state()})
+        for overrides in ({}, {"frames": 4, "tubelet": 2, "cls_position": "first"}, {"cls_position": "none"}):
+            with pytest.raises(InputError, match="can be read in two ways") as caught:
+                load_checkpoint(path, **overrides)
+            one, other = caught.value.fix.split(" or vmexport")
+            assert first in one
+            assert first not in other
+    moved = load_checkpoint(path, reading=Reading("middle", 1.0), cls_position="first", frames=2, tubelet=2)
+    assert "the class token was moved from middle to first" in moved.notes
+
+
+def test_an_image_model_of_which_one_family_alone_is_published(tmp_path: Path) -> None:
+    path = store(tmp_path / "m.pth", {"model": random_state(d=576, depth=32)})
+    a = load_checkpoint(path).architecture
+    assert (a.cls_position, a.scale) == ("first", 1.0)
+
+
+def test_videos_of_opengvlabs_models_are_sampled_uniformly(tmp_path: Path) -> None:
+    model = load_checkpoint(opengvlab(tmp_path))
+    assert model.info.preprocessing.sampling == "uniform"
+    assert any("uniformly over the whole video" in note for note in model.notes)
+    own = load_checkpoint(save_checkpoint(model, tmp_path / "own.safetensors"))
+    assert own.info.preprocessing == model.info.preprocessing
+    dense = load_checkpoint(opengvlab(tmp_path), sampling="dense")
+    assert dense.info.preprocessing.sampling == "dense"
+    assert not any("uniformly" in note for note in dense.notes)
+    again = load_checkpoint(tmp_path / "own.safetensors", sampling="dense")
+    assert again.info.preprocessing.sampling == "dense"
+    with pytest.raises(UsageError, match="unknown sampling"):
+        load_checkpoint(opengvlab(tmp_path), sampling="sparse")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vmexport.config import Architecture
 from vmexport.errors import InputError
-from vmexport.model.checkpoints.infer import PATCH, infer
+from vmexport.model.checkpoints.infer import PATCH, Reading, infer, reading_of
 from vmexport.model.checkpoints.layout import foreign_layout
 from vmexport.model.checkpoints.reading import RawCheckpoint
 from vmexport.model.checkpoints.validate import check_keys, check_tensor
@@ -28,21 +28,22 @@ REFUSED = {
 
 
 def convert(
-    raw: RawCheckpoint, given: Mapping[str, Any]
+    raw: RawCheckpoint, given: Mapping[str, Any], reading: Reading | None = None
 ) -> tuple[Architecture, dict[str, Tensor], list[str]]:
     """Understand a foreign checkpoint.
 
     Args:
         raw: what the file holds.
-        given: the caller's overrides. They are not applied here; `size` confirms or tells what the shapes
-            leave open, and a note on a guess is spared where the caller settles the matter.
+        given: the caller's overrides. They are not applied here; `size`, `cls_position` and `scale` confirm
+            or tell what the shapes leave open.
+        reading: what no shape shows, where the caller knows it apart from the overrides.
 
     Returns:
         The checkpoint's own architecture, its weights under our names in float32, and notes for the user.
 
     Raises:
         InputError: an unsupported variant, a missing or unexpected key, a wrong shape, a value that is not
-            finite.
+            finite, or a file that can be read in two ways.
     """
     tensors = _fold_layer_scale(raw.tensors, raw.path.name)
     _refuse_variants(tensors, raw)
@@ -62,11 +63,16 @@ def convert(
             weights[name] = weights[name].squeeze(2)
     if flat:
         weights["embedding.patch.weight"] = weights["embedding.patch.weight"].unsqueeze(2)
+    reading, said = (reading, []) if reading else reading_of(raw, architecture, given)
+    architecture = architecture.with_overrides(
+        cls_position=reading.cls_position if architecture.has_cls else "none",
+        scale=reading.scale if len(architecture.directions) > 1 else 1.0,
+    )
     if architecture.cls_position == "middle" and "embedding.position" in weights:
         weights["embedding.position"] = _class_entry_first(
             weights["embedding.position"], architecture.patches // 2
         )
-    return architecture, weights, notes
+    return architecture, weights, [*notes, *said]
 
 
 def _class_entry_first(table: Tensor, index: int) -> Tensor:

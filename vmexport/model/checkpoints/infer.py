@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -20,10 +21,39 @@ OVERLAPPING_SIDES = {(16, 27): 224, (16, 47): 384, (16, 31): 256}
 """Patch size and side of the grid of Vim's models with overlapping patches (stride 8), and their size."""
 
 
+OPENGVLAB_MIDDLE = (576, 32)
+"""Width and depth of OpenGVLab's VideoMamba-Middle; no Vim has them."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What no shape of a checkpoint shows.
+
+    Attributes:
+        cls_position: where the file has its class token, "first" or "middle".
+        scale: factor on the sum of the directions.
+    """
+
+    cls_position: str
+    scale: float
+
+    def __str__(self) -> str:
+        return f"class token {self.cls_position}, scale {self.scale}"
+
+
+VIM, OPENGVLAB = Reading("middle", 0.5), Reading("first", 1.0)
+
+
 def infer(
     tensors: Mapping[str, Tensor], raw: RawCheckpoint, given: Mapping[str, Any]
 ) -> tuple[Architecture, list[str]]:
-    """The checkpoint's own architecture, and notes on what its shapes could not say."""
+    """The checkpoint's own architecture as far as shapes show it, and notes on what they could not say.
+
+    Place of the class token and scale are OpenGVLab's; `reading_of` tells them.
+
+    Raises:
+        InputError: shapes of no possible model.
+    """
     dimensions = _Dimensions(tensors, raw.path.name)
     patch = dimensions.of(PATCH, 4, 5)
     video = "temporal_pos_embedding" in tensors or len(patch) == 5
@@ -47,10 +77,10 @@ def infer(
         "directions": ("forward", "spatiotemporal") if _two_directions(tensors) else ("forward",),
         "position": "separate" if video else "learned" if "pos_embed" in tensors else "none",
         "position_on_cls": has_cls and "pos_embed" in tensors,
+        "cls_position": "first" if has_cls else "none",
         "norm": "layer" if "norm_f.bias" in tensors else "rms",
     }
-    family, notes = _family(raw.model_name, video, has_cls, len(settings["directions"]), given)
-    settings.update(family)
+    notes: list[str] = []
     settings["size"] = _size(dimensions, tensors, patch[-1], has_cls, given.get("size"), notes)
     try:
         return Architecture(**settings), notes
@@ -58,31 +88,57 @@ def infer(
         raise InputError(f"{raw.path.name} describes no possible model: {error.what}", error.why) from error
 
 
-def _family(
-    name: str, video: bool, has_cls: bool, directions: int, given: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[str]]:
-    """Place of the class token in the file and scale: no shape shows them.
+def reading_of(
+    raw: RawCheckpoint, source: Architecture, given: Mapping[str, Any]
+) -> tuple[Reading, list[str]]:
+    """What no shape shows, and a note on where it is known from.
 
-    An OpenGVLab video model is known by its temporal embedding. Vim's and OpenGVLab's image models look
-    alike: the training script's model name decides where the file has it, then the caller's overrides, then
-    Vim's released models. An override moves the class token (rather than telling where the file has it) when
-    the image model becomes a video model and keeps Vim's scale.
+    An OpenGVLab video model is known by its temporal embedding, the largest image model by its size, others
+    by the model's name where the training script saved it. Vim's and OpenGVLab's other image models have the
+    same keys and shapes: there the caller has to say it, by `cls_position`, `scale` or both. Where a video
+    model is made of an image's, `cls_position` says where the token is to go, so that `scale` has to be said.
+
+    Raises:
+        InputError: two readings are possible.
     """
-    named = name.startswith(("vim_", "videomamba"))
-    vim = not video and not name.startswith("videomamba")
-    middle = vim and (not named or "mid" in name)
-    halved = vim and directions == 2 and (not named or "div2" in name)
-    if not named and not video and given.get("cls_position") == "first":
-        layers = given.get("frames", 1) // given.get("tubelet", 1)
-        middle = layers > 1 and given.get("scale") != 1.0
-    place = ("middle" if middle else "first") if has_cls else "none"
-    settings = {"cls_position": place, "scale": 0.5 if halved else 1.0}
-    if video or {"cls_position", "scale"} <= given.keys():
-        return settings, []
-    if named:
-        return settings, [f"class token {place}, scale {settings['scale']}, as its model name {name} says"]
-    guess = f"class token {place}, scale {settings['scale']}, as in Vim's released models"
-    return settings, [f"{guess} (no shape shows it; OpenGVLab's image models: cls_position=first scale=1.0)"]
+    if source.frames > 1 or source.position == "separate":
+        return OPENGVLAB, []
+    name = raw.model_name
+    if name.startswith(("vim_", "videomamba")):
+        vim = name.startswith("vim_")
+        named = Reading(
+            "middle" if vim and "mid" in name else "first", 0.5 if vim and "div2" in name else 1.0
+        )
+        return named, [f"{named}, as its model name {name} says"]
+    if (source.d_model, source.depth) == OPENGVLAB_MIDDLE:
+        return OPENGVLAB, [f"{OPENGVLAB}, as in OpenGVLab's VideoMamba-Middle, the image model of this size"]
+    if not source.has_cls and len(source.directions) == 1:
+        return OPENGVLAB, []  # nothing to place, nothing to scale
+    wanted, scale = given.get("cls_position"), given.get("scale")
+    to_video = given.get("frames", 1) > given.get("tubelet", 1)
+    if wanted in ("first", "middle") and scale is not None and not (to_video and scale == VIM.scale):
+        return Reading(wanted, scale), []
+    for reading, family in ((VIM, "Vim"), (OPENGVLAB, "OpenGVLab")):
+        if scale == reading.scale or (scale is None and wanted == reading.cls_position and not to_video):
+            return reading, [f"read as {family}'s: {reading}"]
+    raise _two_readings(raw)
+
+
+def _two_readings(raw: RawCheckpoint) -> InputError:
+    """The error for an image model that may be Vim's or OpenGVLab's; the likelier one by its name first."""
+    commands = [
+        f"vmexport convert {raw.path} --cls-position {reading.cls_position} --scale {reading.scale}   "
+        f"(for {family})"
+        for reading, family in ((VIM, "Vim"), (OPENGVLAB, "OpenGVLab's VideoMamba"))
+    ]
+    if "videomamba" in raw.path.name.lower():
+        commands.reverse()
+    return InputError(
+        f"{raw.path.name} can be read in two ways",
+        "Vim's and OpenGVLab's image models have the same keys and shapes; Vim's have the class token in the "
+        "middle and halve the sum of both directions, and the file does not name its model",
+        " or ".join(commands),
+    )
 
 
 def _size(

@@ -14,7 +14,7 @@ from vmexport.config.preprocessing import UNIFORM
 from vmexport.errors import InputError
 from vmexport.model.checkpoints.adapt import Changes, adapt
 from vmexport.model.checkpoints.foreign import convert
-from vmexport.model.checkpoints.infer import PATCH
+from vmexport.model.checkpoints.infer import PATCH, Reading
 from vmexport.model.checkpoints.reading import RawCheckpoint, read_checkpoint
 from vmexport.model.checkpoints.validate import check_keys, check_tensor
 from vmexport.model.network import VideoMamba
@@ -30,14 +30,15 @@ def load_checkpoint(
     interpolate_time: bool = False,
     init_position: str = "expanding",
     sampling: str | None = None,
+    reading: Reading | None = None,
     **overrides: Any,
 ) -> VideoMamba:
     """Load a model: our `.safetensors`, or a Vim or OpenGVLab VideoMamba checkpoint.
 
-    A foreign checkpoint's sizes are read off its shapes. What no shape shows is taken from the released
-    models (Vim: class token in the middle, sum of the directions halved; OpenGVLab: class token first, plain
-    sum) unless overridden. An image model becomes a video model when `frames` and `tubelet` are overridden
-    (paper sections 4.1 and 4.2). `model.notes` says what was changed.
+    A foreign checkpoint's sizes are read off its shapes. Where neither a shape nor a model name in it tells
+    Vim (class token in the middle, sum of the directions halved) from OpenGVLab's image models (class token
+    first, plain sum), `cls_position` and `scale` have to. An image model becomes a video model when `frames`
+    and `tubelet` are overridden (paper sections 4.1 and 4.2). `model.notes` says what was changed.
 
     Args:
         path: the file.
@@ -48,6 +49,8 @@ def load_checkpoint(
             "interpolate-dim" or "random".
         sampling: which frames of a video the model takes, "dense" or "uniform" (`Preprocessing`); None keeps
             what the file says, and takes what OpenGVLab's recipes do for its video checkpoints: uniform.
+        reading: where the file has its class token and the scale of its directions' sum, where no shape shows
+            it and `cls_position` or `scale` are to be others in the model; None goes by those.
         **overrides: settings of `Architecture` to change; None stands for no change. Adaptable are frames,
             tubelet, cls_position, scale, num_classes (another number makes a fresh head), directions (as
             many), norm_eps, position, and size where no learned positional embedding fixes it.
@@ -56,15 +59,15 @@ def load_checkpoint(
         The model, in float32 on the CPU, in evaluation mode.
 
     Raises:
-        InputError: the file is missing, damaged, holds more than weights, or fits no supported model; or the
-            change of frames needs `interpolate_time`.
+        InputError: the file is missing, damaged, holds more than weights, or fits no supported model, or two;
+            or the change of frames needs `interpolate_time`.
         UsageError: an override that does not exist, is out of range, or that the weights fix.
     """
     overrides = {name: value for name, value in overrides.items() if value is not None}
     changes = Changes(interpolate_time, init_position)
     raw = read_checkpoint(Path(path), trust_pickle)
     if PATCH in raw.tensors:
-        source, weights, notes = convert(raw, overrides)
+        source, weights, notes = convert(raw, overrides, reading)
         info = ModelInfo(source, preprocessing=_preprocessing(source))
         if info.preprocessing.sampling == UNIFORM and sampling is None:
             how = "frames are taken uniformly over the whole video, as OpenGVLab trains"
