@@ -21,7 +21,7 @@ TINY = Architecture(d_model=16, depth=2, frames=4, size=16, patch_size=8, num_cl
 
 @pytest.mark.parametrize("name", ["opengvlab_videomamba", "opengvlab_videomamba_tubelet2", "vim"])
 def test_public_logits(fixtures_dir: Path, name: str) -> None:
-    model = load_checkpoint(fixtures_dir / f"{name}.pth", **({"scale": 0.5} if name == "vim" else {}))
+    model = load_checkpoint(fixtures_dir / f"{name}.pth", scale=0.5 if name == "vim" else None)
     data = np.load(fixtures_dir / f"{name}_io.npz")
     clips = torch.from_numpy(data["input"])
     clips = clips.unsqueeze(2) if clips.ndim == 4 else clips

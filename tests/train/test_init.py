@@ -46,7 +46,9 @@ def test_weights_are_taken_and_the_head_is_new(tiny: Tiny, video: Path) -> None:
 def test_what_the_weights_fix_is_not_changed_quietly(tiny: Tiny, video: Path, fixtures_dir: Path) -> None:
     for path in (video, fixtures_dir / "vim.pth"):
         with pytest.raises(UsageError, match="d_model cannot be changed on loading"):
-            make_plan(tiny({"architecture.d_model": 16}, init=path))
+            make_plan(
+                tiny({"architecture.d_model": 16}, init=path, init_scale=0.5 if path != video else None)
+            )
 
 
 def test_another_frame_count_needs_a_word(tiny: Tiny, video: Path) -> None:
@@ -70,7 +72,7 @@ def test_the_head_stays_for_the_same_classes_only(tiny: Tiny, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["vim.pth", "opengvlab_videomamba.pth", "opengvlab_videomamba_tubelet2.pth"])
 def test_public_checkpoints(tiny: Tiny, fixtures_dir: Path, name: str) -> None:
-    request = tiny(init=fixtures_dir / name)
+    request = tiny(init=fixtures_dir / name, init_scale=0.5 if name == "vim.pth" else None)
     card = replace(request, settings={k: v for k, v in request.settings.items() if "architecture" not in k})
     source = make_source(fixtures_dir / name)
     frames = 4 if source.frames == 1 else source.frames
@@ -85,11 +87,27 @@ def test_public_checkpoints(tiny: Tiny, fixtures_dir: Path, name: str) -> None:
         assert torch.equal(table[0], table[1])  # expanding: the same for every layer
 
 
+def test_how_an_image_model_is_read_can_be_said(tiny: Tiny, fixtures_dir: Path) -> None:
+    request = replace(
+        tiny(init=fixtures_dir / "vim.pth"), settings={"architecture.frames": 4, "architecture.size": 32}
+    )
+    with pytest.raises(InputError, match="can be read in two ways"):
+        make_plan(request)
+    vim = make_plan(replace(request, init_cls_position="middle", init_scale=0.5))
+    other = make_plan(replace(request, init_cls_position="first"))
+    assert (vim.model.architecture.cls_position, vim.model.architecture.scale) == ("first", 0.5)
+    assert "the class token was moved from middle to first" in vim.notes
+    assert (other.model.architecture.cls_position, other.model.architecture.scale) == ("first", 1.0)
+    assert any("read as OpenGVLab's: class token first, scale 1.0" in note for note in other.notes)
+    tables = [plan.model.embedding.position.detach() for plan in (vim, other)]
+    assert not torch.equal(*tables)  # the class token's entry lies elsewhere
+
+
 def make_source(path: Path):  # type: ignore[no-untyped-def]
     """The architecture of a checkpoint."""
     from vmexport.model import load_checkpoint
 
-    return load_checkpoint(path).architecture
+    return load_checkpoint(path, scale=0.5 if path.name == "vim.pth" else None).architecture
 
 
 def test_positions_of_an_image_model_can_be_carried_otherwise(tiny: Tiny, fixtures_dir: Path) -> None:
@@ -97,7 +115,7 @@ def test_positions_of_an_image_model_can_be_carried_otherwise(tiny: Tiny, fixtur
     size = make_source(path).size
     tables = []
     for method in ("expanding", "interpolate-space", "interpolate-dim", "random"):
-        request = tiny(init=path, init_position=method)
+        request = tiny(init=path, init_position=method, init_scale=0.5)
         plan = make_plan(replace(request, settings={"architecture.frames": 4, "architecture.size": size}))
         tables.append(plan.model.embedding.position.detach())
     assert all(not torch.equal(a, b) for i, a in enumerate(tables) for b in tables[:i])

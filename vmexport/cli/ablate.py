@@ -34,6 +34,8 @@ def ablate(
     init: Annotated[
         Path | None, typer.Option(help="Image or video model to start from.", show_default="random weights")
     ] = None,
+    cls_position: options.ClsPosition = None,
+    scale: options.Scale = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the data.", show_default="the card's")
     ] = None,
@@ -61,6 +63,8 @@ def ablate(
             data=data,
             config=config,
             init=init,
+            init_cls_position=cls_position and cls_position.value,
+            init_scale=scale,
             settings=changes,
             layout=layout.value,
             videos=videos,

@@ -56,6 +56,13 @@ ClsPosition = Annotated[
     choices.ClsPosition | None,
     typer.Option(help="Where the class token stands.", show_default="as in the model"),
 ]
+Sampling = Annotated[
+    choices.Sampling | None,
+    typer.Option(
+        help="Frames of a clip: dense (a stride apart) or uniform (over the whole video).",
+        show_default="as in the model",
+    ),
+]
 InitPosition = Annotated[
     choices.InitPosition,
     typer.Option(help="From an image model's positions to a video's (paper, section 4.2)."),

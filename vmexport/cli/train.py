@@ -42,6 +42,8 @@ def train(
         Path | None,
         typer.Option(help="Weights to start from: ours, Vim's or OpenGVLab's.", show_default="random"),
     ] = None,
+    cls_position: options.ClsPosition = None,
+    scale: options.Scale = None,
     init_position: options.InitPosition = InitPosition.EXPANDING,
     interpolate_time: options.InterpolateTime = False,
     resume: Annotated[
@@ -121,6 +123,8 @@ def train(
             config=config,
             out=folder,
             init=init,
+            init_cls_position=cls_position and cls_position.value,
+            init_scale=scale,
             init_position=init_position.value,
             interpolate_time=interpolate_time,
             resume=resume,

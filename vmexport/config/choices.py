@@ -63,6 +63,12 @@ class Cuda(Words):
     AUTO, ON, OFF = "auto", "on", "off"
 
 
+class Sampling(Words):
+    """Which frames of a video a clip is made of: a fixed number apart, or spread evenly over all of it."""
+
+    DENSE, UNIFORM = "dense", "uniform"
+
+
 class Split(Words):
     """Parts of a data set."""
 

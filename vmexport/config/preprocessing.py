@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from vmexport.config.choices import Sampling
 from vmexport.config.settings import check_settings
 from vmexport.errors import UsageError
-
-DENSE, UNIFORM = "dense", "uniform"
-SAMPLINGS = (DENSE, UNIFORM)
-"""Ways to choose the frames of a clip."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Preprocessing:
         std: per channel, in the range 0 to 1.
     """
 
-    sampling: str = DENSE
+    sampling: str = Sampling.DENSE.value
     stride: int = 2
     resize: int = 0
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -38,10 +35,10 @@ class Preprocessing:
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(self.mean))
         object.__setattr__(self, "std", tuple(self.std))
-        if self.sampling not in SAMPLINGS:
+        if self.sampling not in Sampling.all():
             raise UsageError(
                 f"unknown sampling of frames: {self.sampling!r}",
-                f"expected {' or '.join(SAMPLINGS)}",
+                f"expected {' or '.join(Sampling.all())}",
                 "for example preprocessing.sampling=uniform",
             )
         colours = (*self.mean, *self.std)
@@ -62,7 +59,7 @@ class Preprocessing:
     @property
     def frames_taken(self) -> str:
         """Which frames a clip is made of, in words."""
-        if self.sampling == UNIFORM:
+        if self.sampling == Sampling.UNIFORM:
             return "uniform over the whole video"
         return f"dense, every {self.stride} frames" if self.stride > 1 else "dense, every frame"
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmexport.config import Preprocessing
-from vmexport.config.preprocessing import UNIFORM
+from vmexport.config.choices import Sampling
 from vmexport.config.settings import check_settings
 from vmexport.errors import UsageError
 
@@ -93,7 +93,7 @@ def random_indices(
     Returns:
         (frames,) int64, ascending, within 0 .. total - 1.
     """
-    if preprocessing.sampling == UNIFORM:
+    if preprocessing.sampling == Sampling.UNIFORM:
         ends = np.rint(np.arange(frames + 1) * ((total - 1) / frames)).astype(np.int64)
         return np.asarray(random.integers(ends[:-1], ends[1:], endpoint=True), dtype=np.int64)
     stride = preprocessing.stride

@@ -103,7 +103,7 @@ def ablate(
         Interrupted: a signal asked to stop; the same call goes on.
     """
     chosen = table(number)
-    _check_start(number, request.init)
+    _check_start(number, request)
     out = Path(out)
     say = progress or (lambda _what, _done, _total: None)
     base = replace(request, out=out / "unused", resume=None, publish=False)
@@ -127,13 +127,14 @@ def ablate(
     )
 
 
-def _check_start(number: int, init: Path | str | None) -> None:
+def _check_start(number: int, request: TrainingRequest) -> None:
     """Refuse weights from which rows that should differ would all come out the same.
 
     Raises:
         UsageError: widths are compared, or ways out of an image model's positions without such a model.
         InputError: the weights cannot be read.
     """
+    init = request.init
     if init is None:
         return
     if number == WIDTH:
@@ -142,13 +143,20 @@ def _check_start(number: int, init: Path | str | None) -> None:
             "every row starts from random weights",
             "leave --init out",
         )
-    frames = load_checkpoint(init, num_classes=2).architecture.frames if number == EMBEDDING else 1
+    frames = _frames_of(request) if number == EMBEDDING else 1
     if frames != 1:
         raise UsageError(
             f"table {number} compares what becomes of an image model's positions",
             f"{init} is a video model of {frames} frames",
             "--init with an image model (Vim's), or leave it out",
         )
+
+
+def _frames_of(request: TrainingRequest) -> int:
+    """Frames of the model that the runs start from."""
+    assert request.init is not None
+    place, scale = request.init_cls_position, request.init_scale
+    return load_checkpoint(request.init, num_classes=2, cls_position=place, scale=scale).architecture.frames
 
 
 def _row(variant: Variant, plan: Plan, folder: Path, views: str, say: Progress) -> AblationRow:
@@ -204,6 +212,8 @@ def _identity(request: TrainingRequest, views: str) -> dict[str, Any]:
         "fold": request.fold,
         "config": str(request.config),
         "init": str(request.init),
+        "init_cls_position": request.init_cls_position,
+        "init_scale": request.init_scale,
         "init_position": request.init_position,
         "settings": json.loads(json.dumps(dict(request.settings), sort_keys=True)),
         "views": views,

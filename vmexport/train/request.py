@@ -20,6 +20,9 @@ class TrainingRequest:
         config: name or path of a card with a recipe; None: the one made for the data set's format.
         out: the run's folder; None: a new `runs/NAME-NUMBER`.
         init: checkpoint to start from (ours, Vim's, OpenGVLab's); None: random weights.
+        init_cls_position: where an image model in `init` has its class token, where the file does not say it:
+            "first" (OpenGVLab's) or "middle" (Vim's).
+        init_scale: likewise its factor on the sum of the directions (OpenGVLab's: 1.0, Vim's: 0.5).
         init_position: how an image model's positional embedding becomes a video's (paper section 4.2).
         interpolate_time: `init` may be a model of another number of frames.
         resume: a run's folder or one of its checkpoints to go on from; "auto": the run in `out`, or else the
@@ -44,6 +47,8 @@ class TrainingRequest:
     config: Path | str | None = None
     out: Path | str | None = None
     init: Path | str | None = None
+    init_cls_position: str | None = None
+    init_scale: float | None = None
     init_position: str = "expanding"
     interpolate_time: bool = False
     resume: Path | str | None = None

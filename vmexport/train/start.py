@@ -11,6 +11,7 @@ from torch import nn
 
 from vmexport.config import Architecture, ModelInfo
 from vmexport.model import VideoMamba, load_checkpoint
+from vmexport.model.checkpoints.infer import Reading
 from vmexport.train.card import RunSettings
 from vmexport.train.request import TrainingRequest
 
@@ -50,7 +51,12 @@ def _from_checkpoint(
 ) -> tuple[VideoMamba, list[str]]:
     """Weights of a file; the head is new unless it was trained for the very same classes."""
     wanted = settings.architecture
-    source = load_checkpoint(path, num_classes=wanted.num_classes)
+    source = load_checkpoint(
+        path,
+        num_classes=wanted.num_classes,
+        cls_position=request.init_cls_position,
+        scale=request.init_scale,
+    )
     followed = FROM_CARD if source.architecture.frames == 1 else ("frames",)
     explicit = (name.partition(".")[2] for name in request.settings if name.startswith("architecture."))
     overrides: dict[str, Any] = {
@@ -60,13 +66,19 @@ def _from_checkpoint(
         path,
         interpolate_time=request.interpolate_time,
         init_position=request.init_position,
+        reading=Reading(source.architecture.cls_position, source.architecture.scale),
         **overrides,
     )
-    notes = [f"started from the weights of {path}", *model.notes]
+    notes = [f"started from the weights of {path}", *_said(source), *model.notes]
     if model.info.labels != classes and not any("head is new" in note for note in notes):
         _fresh_head(model, settings.recipe.seed)
         notes.append("the head is new: the checkpoint was trained for other classes, or does not name them")
     return model, notes + _differing(model.architecture, wanted)
+
+
+def _said(source: VideoMamba) -> list[str]:
+    """How an image model's file was read, where it could have been read otherwise."""
+    return [note for note in source.notes if "class token" in note and "scale" in note]
 
 
 def _fresh_head(model: VideoMamba, seed: int) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vmexport.config.preprocessing import UNIFORM, Preprocessing
+from vmexport.config import Preprocessing
+from vmexport.config.choices import Sampling
 from vmexport.errors import UsageError
 
 MAX_VIEWS = 100
@@ -78,7 +79,7 @@ def clip_indices(total: int, frames: int, preprocessing: Preprocessing, clips: i
     Raises:
         UsageError: a number below 1.
     """
-    if preprocessing.sampling == UNIFORM:
+    if preprocessing.sampling == Sampling.UNIFORM:
         return uniform_indices(total, frames, clips)
     return dense_indices(total, frames, preprocessing.stride, clips)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vmexport.config import Architecture, ModelInfo, Preprocessing
-from vmexport.config.preprocessing import UNIFORM
+from vmexport.config.choices import Sampling
 from vmexport.errors import InputError
 from vmexport.model.checkpoints.adapt import Changes, adapt
 from vmexport.model.checkpoints.foreign import convert
@@ -69,7 +69,7 @@ def load_checkpoint(
     if PATCH in raw.tensors:
         source, weights, notes = convert(raw, overrides, reading)
         info = ModelInfo(source, preprocessing=_preprocessing(source))
-        if info.preprocessing.sampling == UNIFORM and sampling is None:
+        if info.preprocessing.sampling == Sampling.UNIFORM and sampling is None:
             how = "frames are taken uniformly over the whole video, as OpenGVLab trains"
             notes.append(f"{how} (sampling=dense changes it)")
     else:
@@ -92,7 +92,7 @@ def _preprocessing(source: Architecture) -> Preprocessing:
     """How the released models of a foreign checkpoint's family take pictures and videos in."""
     if source.frames == 1:
         return Preprocessing(resize=round(source.size / IMAGE_CROP))
-    return Preprocessing(sampling=UNIFORM)
+    return Preprocessing(sampling=Sampling.UNIFORM.value)
 
 
 def _read_own(raw: RawCheckpoint) -> tuple[ModelInfo, dict[str, Tensor]]:
