@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from plain_scan import plain_scan
 
-from vmexport.export.function_body import causal_conv1d_function, selective_scan_function
-from vmexport.export.functions.scan import STEPS_PER_ITERATION
+from vmexport.export.functions.conv import causal_conv1d_function
+from vmexport.export.functions.scan import STEPS_PER_ITERATION, selective_scan_function
 from vmexport.export.functions.writer import Writer
 from vmexport.native.libraries import ORT_LIBRARY
 from vmexport.native.loading import library_path

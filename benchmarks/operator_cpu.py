@@ -29,7 +29,7 @@ from peers import in_place_scan, lean_scan, one_thread, precomputed_scan
 from plain_scan import plain_scan
 from torch import Tensor
 
-from vmexport.export.function_body import selective_scan_function
+from vmexport.export.functions.scan import selective_scan_function
 from vmexport.ops.native import Buffer, Order, load_native
 from vmexport.ops.reference import selective_scan_reference
 from vmexport.ops.schema import DOMAIN, OPSET_VERSION, SCAN_INPUTS, SELECTIVE_SCAN

@@ -162,7 +162,8 @@ def _run_node(
     case: Case, arrays: Arrays, dtype: str, library: str | None, provider: str = CPU_PROVIDER
 ) -> Array:
     """A model of this one node in ONNX Runtime; with a library its kernel, without one the function body."""
-    from vmexport.export.function_body import causal_conv1d_function, selective_scan_function
+    from vmexport.export.functions.conv import causal_conv1d_function
+    from vmexport.export.functions.scan import selective_scan_function
 
     is_scan = isinstance(case, ScanCase)
     attributes: dict[str, Any] = dict(case.order) | (
@@ -190,7 +191,7 @@ def _two_level_missing(case: Case, dtype: str) -> str:
 
 def _run_two_level(case: Case, arrays: Arrays, dtype: str) -> Array:
     """The scan's body with few serial steps; the shortest chunks at which a length still has several."""
-    from vmexport.export.function_body import chunk_tokens, two_level_scan_function
+    from vmexport.export.functions.two_level import chunk_tokens, two_level_scan_function
 
     assert isinstance(case, ScanCase)
     attributes: dict[str, Any] = {**case.order, "scale": case.scale}

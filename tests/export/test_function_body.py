@@ -18,8 +18,8 @@ import torch
 from onnx_models import conv_inputs, one_node_model, open_session, scan_inputs
 from tolerances import OPERATOR, assert_close
 
-from vmexport.export.function_body import causal_conv1d_function, selective_scan_function
-from vmexport.export.functions.scan import STEPS_PER_ITERATION
+from vmexport.export.functions.conv import causal_conv1d_function
+from vmexport.export.functions.scan import STEPS_PER_ITERATION, selective_scan_function
 from vmexport.export.graph import all_nodes
 from vmexport.ops.reference import causal_conv1d_reference, selective_scan_reference
 from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
@@ -122,7 +122,7 @@ def test_softplus_holds_over_the_whole_range(delta: float) -> None:
 _PEAK = """
 import resource, sys
 from onnx_models import one_node_model, open_session, scan_inputs
-from vmexport.export.function_body import selective_scan_function
+from vmexport.export.functions.scan import selective_scan_function
 attributes = dict(directions=[0, 1], tokens_per_frame=196, class_token=1, scale=1.0)
 body = selective_scan_function(**attributes, states=16, opset=18)
 session = open_session(one_node_model("SelectiveScan", function=body, **attributes))

@@ -14,8 +14,8 @@ import torch
 from onnx_models import one_node_model, open_session, scan_inputs
 from tolerances import OPERATOR, assert_close
 
-from vmexport.export.function_body import chunk_tokens, selective_scan_function, two_level_scan_function
-from vmexport.export.functions.two_level import serial_steps
+from vmexport.export.functions.scan import selective_scan_function
+from vmexport.export.functions.two_level import chunk_tokens, serial_steps, two_level_scan_function
 from vmexport.export.graph import all_nodes
 from vmexport.ops.reference import selective_scan_reference
 from vmexport.ops.schema import SELECTIVE_SCAN

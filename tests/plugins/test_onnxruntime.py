@@ -15,7 +15,8 @@ import pytest
 from backends import built_library
 from onnx_models import conv_inputs, one_node_model, open_session, scan_inputs
 
-from vmexport.export.function_body import causal_conv1d_function, selective_scan_function
+from vmexport.export.functions.conv import causal_conv1d_function
+from vmexport.export.functions.scan import selective_scan_function
 from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
 
 ORDER: dict[str, Any] = {"directions": [0, 2], "tokens_per_frame": 4, "class_token": 1}

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vmexport.config.processes import python_environment
+from vmexport.config.threads import python_environment
 from vmexport.errors import (
     BuildError,
     EnvironmentProblem,

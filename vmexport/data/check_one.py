@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from vmexport.config.processes import python_environment
+from vmexport.config.threads import python_environment
 from vmexport.errors import InputError
 from vmexport.video import FrameReader
 

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from vmexport.config.processes import python_environment
+from vmexport.config.threads import python_environment
 from vmexport.doctor.finding import BROKEN, MISSING, OK, SKIPPED, Finding
 from vmexport.extras import install
 from vmexport.native.libraries import LIBRARIES

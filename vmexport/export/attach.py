@@ -8,12 +8,9 @@ import onnx
 from onnx import helper
 
 from vmexport.errors import BuildError
-from vmexport.export.function_body import (
-    causal_conv1d_function,
-    chunk_tokens,
-    selective_scan_function,
-    two_level_scan_function,
-)
+from vmexport.export.functions.conv import causal_conv1d_function
+from vmexport.export.functions.scan import selective_scan_function
+from vmexport.export.functions.two_level import chunk_tokens, two_level_scan_function
 from vmexport.export.graph import operator_nodes
 from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
 

@@ -14,11 +14,10 @@ from vmexport.export.attach import attach_functions
 from vmexport.export.metadata import write_info
 from vmexport.export.report import ExportReport
 from vmexport.export.request import DEFAULT_OPSET, Progress, Request, network_and_name
-from vmexport.export.tidy import tidy
 from vmexport.export.trace import trace
 from vmexport.export.verify import count_nodes, verify
 from vmexport.files import atomic_write
-from vmexport.model import VideoMamba, freeze
+from vmexport.model import VideoMamba
 from vmexport.runtime.compare import ParityReport, compare_runners
 from vmexport.runtime.onnx_runner import OnnxRunner
 from vmexport.runtime.record import PARITY_ENTRY, parity_record
@@ -96,14 +95,12 @@ def export_onnx(
 def _write(request: Request, temporary: Path) -> tuple[onnx.ModelProto, ParityReport | None]:
     """Build the graph, save it, verify what was saved, compare, and save again with the record."""
     request.progress("tracing the network")
-    frozen = freeze(request.model, request.precision)
-    graph = trace(frozen, request.model.architecture, request.profile, request.opset)
-    tidy(graph)
+    info = replace(request.model.info, profile=request.profile, precision=request.precision)
+    graph = trace(request.model, info, request.opset)
     if request.fallback:
         request.progress("attaching the function bodies")
         attach_functions(graph)
     _check_size(graph)
-    info = replace(request.model.info, profile=request.profile, precision=request.precision)
     write_info(graph, _with_record(info, parity_record(None, "")))
     onnx.save(graph, str(temporary))
     request.progress("verifying the file")

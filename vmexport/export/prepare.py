@@ -83,12 +83,14 @@ def prepare(
         raise UsageError(f"unknown precision {precision!r}", f"expected one of {', '.join(PRECISIONS)}")
     say = progress or (lambda _: None)
     if not is_onnx(source):
-        from vmexport.export.networks import traced, usable_network
+        from vmexport.export.request import network_and_name, refuse_damaged
+        from vmexport.export.trace import trace
 
-        network, name = usable_network(source)
+        network, name = network_and_name(source)
+        refuse_damaged(network, name)
         wanted = replace(network.info, precision=precision or "fp32", profile=profile or BatchProfile())
         say("tracing the network")
-        return _finish(traced(network, wanted), wanted, network, name, form)
+        return _finish(trace(network, wanted), wanted, network, name, form)
     path = Path(source)
     say(f"reading {path}")
     graph = load_onnx(path)
@@ -98,13 +100,13 @@ def prepare(
     fits = wanted.precision == info.precision and _serves(info.profile, wanted.profile)
     if fits and not reference:
         return _finish(graph, wanted, None, str(path), form)
-    from vmexport.export.networks import traced
+    from vmexport.export.trace import trace
     from vmexport.export.weights import rebuild_frozen
 
     frozen = rebuild_frozen(graph, info, str(path))
     if not fits:
         say("tracing the network again")
-        graph = traced(frozen, wanted)
+        graph = trace(frozen, wanted)
     return _finish(graph, wanted, frozen, str(path), form)
 
 

@@ -1,4 +1,4 @@
-"""From a frozen network to an ONNX graph: PyTorch's exporter, called quietly and explicitly."""
+"""From a network to a tidy ONNX graph, by PyTorch's exporter, called quietly and explicitly."""
 
 from __future__ import annotations
 
@@ -10,29 +10,46 @@ from collections.abc import Iterator
 import onnx
 import torch
 
-from vmexport.config import Architecture, BatchProfile
+from vmexport.config import Architecture, BatchProfile, ModelInfo
 from vmexport.errors import BuildError, EnvironmentProblem, VmexportError
+from vmexport.export.request import DEFAULT_OPSET
+from vmexport.export.tidy import tidy
 from vmexport.extras import install
+from vmexport.model import VideoMamba, freeze
+from vmexport.model.freeze import FrozenVideoMamba, retyped
 from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME
 
 BATCH_AXIS = "batch"
 
 
 def trace(
-    frozen: torch.nn.Module, architecture: Architecture, profile: BatchProfile, opset: int
+    network: VideoMamba | FrozenVideoMamba, info: ModelInfo, opset: int = DEFAULT_OPSET
 ) -> onnx.ModelProto:
-    """Trace a network once and return its graph, input `clips`, output `logits`.
+    """The graph of a network, input `clips` `(B, 3, T, H, W)`, output `logits` `(B, classes)`, both float32.
 
     Args:
-        frozen: network in inference form; clips `(B, 3, T, H, W)` float32 to logits `(B, classes)`.
-        architecture: shape of a clip.
-        profile: one batch gives a static graph, several a symbolic batch axis.
+        network: the network, or its float32 inference form.
+        info: shape of a clip, precision and batches: one gives a static graph, several a symbolic axis.
         opset: version of the default domain.
 
     Raises:
+        UsageError: an unknown precision.
         BuildError: PyTorch's exporter failed.
         EnvironmentProblem: PyTorch is too old to write custom operators.
     """
+    if isinstance(network, VideoMamba):
+        frozen = freeze(network, info.precision)
+    else:
+        frozen = retyped(network, info.precision)
+    graph = _traced(frozen, info.architecture, info.profile, opset)
+    tidy(graph)
+    return graph
+
+
+def _traced(
+    frozen: FrozenVideoMamba, architecture: Architecture, profile: BatchProfile, opset: int
+) -> onnx.ModelProto:
+    """Run PyTorch's exporter."""
     if not hasattr(torch.onnx, "ops"):
         raise EnvironmentProblem(
             f"PyTorch {torch.__version__} cannot export custom operators",

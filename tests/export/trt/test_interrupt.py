@@ -9,7 +9,7 @@ from build_machine import BuildMachine, MakeMachine
 from engines import RTX_VERSION
 
 from vmexport.export.trt import build_engine
-from vmexport.export.trt.progress import STEPS, BuildProgress
+from vmexport.export.trt.build import STEPS, BuildProgress
 
 
 @pytest.mark.parametrize(("version", "rtx"), [("10.3.0", False), ("11.1.0", False), (RTX_VERSION, True)])

@@ -1,18 +1,116 @@
-"""Running the builder: minutes of work that report progress, can be stopped, and explain their failure."""
+"""Running the builder: minutes of work that report progress, can be stopped, and explain their failure.
+
+Progress and cancellation go through TensorRT's `IProgressMonitor` where it has one.
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from vmexport.errors import BuildError
-from vmexport.export.trt.memory import ADVICE
-from vmexport.export.trt.progress import BuildProgress, Progress, new_monitor
+from vmexport.export.trt.target import ADVICE
 from vmexport.runtime.tensorrt.features import TensorRT
 from vmexport.runtime.tensorrt.logger import complaints, raise_for_memory, reason
 
+LOG = logging.getLogger("vmexport.tensorrt")
+
+Progress = Callable[[str, int, int], None]
+"""Takes what is being done, and how many of how many steps are (0 of 0: a stage begins)."""
+
+STEPS = 1000
+"""Parts that a build is reported in."""
+
 POLL_SECONDS = 0.1
+
+
+@dataclass
+class _Phase:
+    """A phase of the build: TensorRT nests them."""
+
+    parent: str | None
+    steps: int
+    done: int = 0
+
+
+class BuildProgress:
+    """How far a build is, and whether it shall stop; called from any of TensorRT's threads.
+
+    Args:
+        say: told the innermost phase and the progress of the whole.
+    """
+
+    def __init__(self, say: Progress) -> None:
+        self._say = say
+        self._phases: dict[str, _Phase] = {}
+        self._lock = threading.Lock()
+        self._furthest = 0
+        self.cancelled = threading.Event()
+
+    def start(self, name: str, parent: str | None, steps: int) -> None:
+        """A phase begins."""
+        with self._lock:
+            self._phases[name] = _Phase(parent, max(1, steps))
+            self._tell(name)
+
+    def finish(self, name: str) -> None:
+        """A phase ends; phases may end early."""
+        with self._lock:
+            self._phases.pop(name, None)
+
+    def step(self, name: str, step: int) -> bool:
+        """A step of a phase is done; whether the build shall go on."""
+        with self._lock:
+            phase = self._phases.get(name)
+            if phase is not None:
+                phase.done = min(step + 1, phase.steps)
+                self._tell(name)
+        return not self.cancelled.is_set()
+
+    def _tell(self, name: str) -> None:
+        """Report the whole build's progress, which never goes back."""
+        roots = [root for root, phase in self._phases.items() if phase.parent not in self._phases]
+        done = int(STEPS * self._share(roots[0])) if roots else 0
+        self._furthest = max(self._furthest, min(done, STEPS))
+        self._say(name, self._furthest, STEPS)
+
+    def _share(self, name: str) -> float:
+        """The part of a phase that is done, its running inner phases included."""
+        phase = self._phases[name]
+        inner = [child for child, other in self._phases.items() if other.parent == name and child != name]
+        running = max(map(self._share, inner), default=0.0) if phase.done < phase.steps else 0.0
+        return min(1.0, (phase.done + running) / phase.steps)
+
+
+def new_monitor(trt: TensorRT, progress: BuildProgress) -> Any:
+    """An `IProgressMonitor` that reports to `progress`; the caller keeps it alive while it is in use."""
+
+    class Monitor(trt.module.IProgressMonitor):  # type: ignore[name-defined,misc]
+        """Nothing may be raised into TensorRT: a fault of the display must not end the build."""
+
+        def __init__(self) -> None:
+            trt.module.IProgressMonitor.__init__(self)
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            self._quietly(lambda: progress.start(phase_name, parent_phase, num_steps))
+
+        def phase_finish(self, phase_name: str) -> None:
+            self._quietly(lambda: progress.finish(phase_name))
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            self._quietly(lambda: progress.step(phase_name, step))
+            return not progress.cancelled.is_set()
+
+        def _quietly(self, report: Callable[[], object]) -> None:
+            try:
+                report()
+            except Exception as error:
+                LOG.debug("the progress could not be shown: %s", error)
+
+    return Monitor()
 
 
 @dataclass

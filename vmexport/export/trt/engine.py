@@ -11,17 +11,15 @@ from vmexport.config import ModelInfo
 from vmexport.config.names import ENGINE_FILE
 from vmexport.export.attach import TWO_LEVEL
 from vmexport.export.prepare import PLUGIN, Prepared, prepare
-from vmexport.export.trt.build import build_serialized
+from vmexport.export.trt.build import Progress, build_serialized
 from vmexport.export.trt.config import new_builder, new_config, set_workspace
 from vmexport.export.trt.layers import LayerTime, layer_times
-from vmexport.export.trt.memory import workspace_bytes
 from vmexport.export.trt.network import add_profile, check_network, parse_network
-from vmexport.export.trt.progress import Progress
 from vmexport.export.trt.proof import FINGERPRINT_ENTRY, Proof, fingerprint, prove, up_to_date
 from vmexport.export.trt.refusals import refuse_early, refuse_on_machine
 from vmexport.export.trt.report import EngineReport, describe
 from vmexport.export.trt.settings import EngineSettings
-from vmexport.export.trt.target import Target, find_target
+from vmexport.export.trt.target import Target, find_target, workspace_bytes
 from vmexport.export.trt.timing_cache import TimingCache, attach_cache, cache_file
 from vmexport.files import atomic_write
 from vmexport.package import VERSION

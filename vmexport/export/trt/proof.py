@@ -14,7 +14,7 @@ import onnx
 
 from vmexport.errors import InputError
 from vmexport.export.prepare import Prepared
-from vmexport.export.trt.progress import Progress
+from vmexport.export.trt.build import Progress
 from vmexport.export.trt.settings import EngineSettings
 from vmexport.export.trt.target import Target
 from vmexport.package import VERSION

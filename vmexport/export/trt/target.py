@@ -1,16 +1,28 @@
-"""The GPUs that an engine is built for, and whether this machine can run it."""
+"""The GPUs that an engine is built for, whether this machine can run it, and whether its memory suffices.
+
+Jetson boards share their memory with everything else, and die of a build that takes too much.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmexport.errors import EnvironmentProblem
+from vmexport.errors import EnvironmentProblem, OutOfMemory
 from vmexport.export.trt.settings import EngineSettings
 from vmexport.runtime.tensorrt.device import Gpu, find_gpu, gpu_or_reason, memory_bytes
 from vmexport.runtime.tensorrt.features import TensorRT
+from vmexport.runtime.tensorrt.library import AUTO
 
 DEFAULT_CAPABILITIES = ("8.6", "8.9", "12.0")
 """RTX engines of a machine without a GPU serve GeForce 30, 40 and 50."""
+
+LARGEST_WORKSPACE_BYTES = 2 << 30
+WEIGHT_COPIES = 2
+"""While it builds, TensorRT holds the weights as they are and as the kernel under test wants them."""
+ADVICE = (
+    "close other programs (see: nvidia-smi, on a Jetson: free -h), build for a smaller batch (--batch 1), "
+    "or with --fp16"
+)
 
 
 @dataclass(frozen=True)
@@ -69,3 +81,38 @@ def find_target(trt: TensorRT, settings: EngineSettings) -> Target:
         ) from error
     free, total = memory_bytes()
     return Target(named or (gpu.compute_capability,), gpu, "", free, total)
+
+
+def workspace_bytes(settings: EngineSettings, target: Target, weight_bytes: int) -> int | None:
+    """Most scratch space that a kernel may take, after a look at what is free.
+
+    Args:
+        settings: `workspace` is "auto" or bytes.
+        target: the GPU's memory.
+        weight_bytes: size of the model.
+
+    Returns:
+        bytes, or None for no limit (an engine built ahead of time, without a GPU).
+
+    Raises:
+        OutOfMemory: what is free does not suffice; nothing was begun.
+    """
+    asked = None if settings.workspace == AUTO else int(settings.workspace)
+    if target.gpu is None:
+        return asked
+    limit = asked if asked is not None else min(LARGEST_WORKSPACE_BYTES, target.free_bytes // 4)
+    needed = WEIGHT_COPIES * weight_bytes + limit
+    if needed > target.free_bytes:
+        smaller = "" if asked is None else "--workspace auto; "
+        raise OutOfMemory(
+            f"not enough free GPU memory to build on {target.gpu.name}",
+            f"at least {_mebibytes(needed)} are needed ({_mebibytes(limit)} of them workspace), "
+            f"{_mebibytes(target.free_bytes)} of {_mebibytes(target.total_bytes)} are free",
+            smaller + ADVICE,
+        )
+    return limit
+
+
+def _mebibytes(size: int) -> str:
+    """A size in MiB."""
+    return f"{size / 2**20:,.0f} MiB"
