@@ -121,21 +121,14 @@ def test_import_is_light(module: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_public_names_are_there() -> None:
-    import vmexport
-
-    for name in vmexport.__all__:
-        assert getattr(vmexport, name) is not None
-    assert set(vmexport.__all__) <= set(dir(vmexport))
-    for name in vmexport.ops.__all__:
-        assert callable(getattr(vmexport.ops, name))
-
-
 @pytest.mark.parametrize("name", MODULES)
 def test_every_public_name_of_every_module_is_there(name: str) -> None:
     try:
         module = importlib.import_module(name)
-        for public in getattr(module, "__all__", ()):
+        names = getattr(module, "__all__", ())
+        assert len(set(names)) == len(names)
+        assert set(names) <= set(dir(module))
+        for public in names:
             assert getattr(module, public) is not None, public
     except ModuleNotFoundError as error:
         package = (error.name or "vmexport").partition(".")[0]
@@ -144,7 +137,72 @@ def test_every_public_name_of_every_module_is_there(name: str) -> None:
         pytest.skip(f"{package} is not installed")
 
 
-@pytest.mark.parametrize("module", ["vmexport", "vmexport.ops"])
+def test_the_faces() -> None:
+    import vmexport
+
+    assert {"benchmark", "export_onnx", "ops", "train_model"} <= set(vars(vmexport)["__all__"])
+    assert vmexport.__version__
+    for name in vars(vmexport.ops)["__all__"]:
+        assert callable(getattr(vmexport.ops, name))
+
+
+@pytest.mark.parametrize("module", ["vmexport", "vmexport.ops", "vmexport.bench", "vmexport.data"])
 def test_an_unknown_name_is_an_attribute_error(module: str) -> None:
-    with pytest.raises(AttributeError, match=rf"module '{module}' has no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match=rf"No {module} attribute nothing"):
         __import__(module, fromlist=["x"]).nothing  # noqa: B018
+
+
+def module_of(path: Path) -> str:
+    """`vmexport.ops.native` for vmexport/ops/native.py."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCE_OF = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports_of(path: Path) -> Iterator[tuple[str, int]]:
+    """Modules of vmexport that a file needs while it is imported itself, with the line.
+
+    What stands in functions and under `if TYPE_CHECKING` does not count, and faces that load their names on
+    first use need nothing.
+    """
+    waiting: list[ast.AST] = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names if alias.name in SOURCE_OF)
+        elif isinstance(node, ast.ImportFrom) and node.module in SOURCE_OF:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield (inner if inner in SOURCE_OF else node.module), node.lineno
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            waiting.extend(node.orelse)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def test_nobody_inside_imports_the_face() -> None:
+    """Only the program looks at `vmexport/__init__`; the parts import each other where they stand."""
+    faces = (PACKAGE / "__init__.py", PACKAGE / "__main__.py")
+    wrong = []
+    for path in set(SOURCE_OF.values()) - set(faces):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            plain = isinstance(node, ast.Import) and any(alias.name == "vmexport" for alias in node.names)
+            named = isinstance(node, ast.ImportFrom) and node.module == "vmexport"
+            if plain or named:
+                wrong.append(f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}")
+    assert not wrong
+
+
+def test_no_module_needs_itself() -> None:
+    """No circle among the modules at import time."""
+    needs: dict[str, set[str]] = {
+        name: {other for other, _ in imports_of(path)} - {name} for name, path in SOURCE_OF.items()
+    }
+    while True:
+        free = {name for name, others in needs.items() if not others & set(needs)}
+        if not free:
+            break
+        needs = {name: others for name, others in needs.items() if name not in free}
+    assert not needs, "in a circle, or in need of one: " + ", ".join(sorted(needs))

@@ -41,7 +41,8 @@ def test_the_wheel_holds_kernels_presets_and_sources(root_dir: Path, tmp_path: P
     names = [file.filename for file in packed]
     presets = {path.name for path in (root_dir / "models").glob("*.toml")}
     assert {Path(name).name for name in names if name.startswith("vmexport/_models/")} == presets
-    assert {"vmexport/_native/libvmexport_scan.so", "vmexport/py.typed", "vmexport/cli/main.py"} <= set(names)
+    needed = ("_native/libvmexport_scan.so", "py.typed", "__init__.pyi", "cli/main.py")
+    assert {f"vmexport/{name}" for name in needed} <= set(names)
     sources = {
         f"vmexport/_plugins/{path.relative_to(root_dir / 'plugins')}"
         for path in (root_dir / "plugins").rglob("*")

@@ -1,29 +1,23 @@
-"""Costs on paper, measurements, the doctor. Names load on first use: the parts need different extras."""
+"""Costs on paper and measurements. What needs an extra loads on first use."""
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+from vmexport.config.flops import Cost, count
 
 if TYPE_CHECKING:
     from vmexport.bench.measure import benchmark
     from vmexport.bench.report import BenchmarkReport
-    from vmexport.config.flops import Cost, count
-    from vmexport.doctor.examine import DoctorReport, examine
 
-__all__ = ["BenchmarkReport", "Cost", "DoctorReport", "benchmark", "count", "examine"]
+__all__ = ["BenchmarkReport", "Cost", "benchmark", "count"]
 
-_HOMES = {
-    "BenchmarkReport": "vmexport.bench.report",
-    "Cost": "vmexport.config.flops",
-    "DoctorReport": "vmexport.doctor.examine",
-    "benchmark": "vmexport.bench.measure",
-    "count": "vmexport.config.flops",
-    "examine": "vmexport.doctor.examine",
-}
+__getattr__, _, _ = lazy_loader.attach(
+    __name__, submod_attrs={"measure": ["benchmark"], "report": ["BenchmarkReport"]}
+)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+def __dir__() -> list[str]:
+    return __all__

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vmexport import extras
 from vmexport.cli import (
     ablate,
     bench,
@@ -33,6 +32,7 @@ from vmexport.cli import (
 )
 from vmexport.cli.usage import explain_usage, is_usage_error
 from vmexport.errors import ExitCode, OutOfMemory, VmexportError
+from vmexport.extras import missing
 from vmexport.files import FULL_DISK, explain_write_error
 from vmexport.package import VERSION
 
@@ -97,7 +97,7 @@ def _translate(error: Exception) -> Exception:
     if isinstance(error, OSError) and error.errno in FULL_DISK:
         return explain_write_error(error, Path(error.filename or "the output"))
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("vmexport"):
-        return extras.missing(error.name)
+        return missing(error.name)
     return error
 
 

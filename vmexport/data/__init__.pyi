@@ -1,0 +1,17 @@
+from .check import BadFile as BadFile
+from .check import DataReport as DataReport
+from .check import check_data as check_data
+from .clips import Replaced as Replaced
+from .clips import TrainingClips as TrainingClips
+from .index import Sample as Sample
+from .index import VideoIndex as VideoIndex
+from .opening import open_index as open_index
+from .opening import open_parts as open_parts
+from .sampling import Cropping as Cropping
+from .synth import SynthReport as SynthReport
+from .synth import SynthSettings as SynthSettings
+from .synth import synthesize as synthesize
+from .views import EvaluationClips as EvaluationClips
+from .views import VideoViews as VideoViews
+from .write import IndexReport as IndexReport
+from .write import write_index as write_index

@@ -1,0 +1,2 @@
+from .onnx import export_onnx as export_onnx
+from .report import ExportReport as ExportReport
