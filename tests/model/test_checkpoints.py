@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from plain_vim import State, plain_logits, random_state
@@ -185,8 +186,9 @@ def test_another_head_is_fresh_and_said(tmp_path: Path) -> None:
 def test_a_headless_checkpoint_needs_classes(tmp_path: Path) -> None:
     state = {name: tensor for name, tensor in random_state().items() if not name.startswith("head")}
     path = store(tmp_path / "m.pth", state)
-    with pytest.raises(InputError, match=r"missing key head\.weight"):
+    with pytest.raises(InputError, match=r"missing key head\.weight") as caught:
         load_checkpoint(path, **VIM)
+    assert f"vmexport train --data DIR --init {path}" in caught.value.fix
     assert logits_of(load_checkpoint(path, num_classes=4, **VIM)).shape == (1, 4)
 
 
@@ -350,3 +352,73 @@ def test_videos_of_opengvlabs_models_are_sampled_uniformly(tmp_path: Path) -> No
     assert again.info.preprocessing.sampling == "dense"
     with pytest.raises(UsageError, match="unknown sampling"):
         load_checkpoint(opengvlab(tmp_path), sampling="sparse")
+
+
+def masked_pretraining() -> State:
+    """An encoder whose last norm is called `norm`, and a decoder that rebuilds CLIP's features."""
+    state = {name: tensor for name, tensor in random_state(tubelet=1, layers=4).items() if "head" not in name}
+    state["norm.weight"] = state.pop("norm_f.weight")
+    for name, shape in (("head.weight", (8, 16)), ("head.bias", (8,)), ("norm.weight", (8,))):
+        state[f"clip_decoder.0.{name}"] = torch.rand(shape)
+    return state
+
+
+@pytest.mark.parametrize("prefix", ["", "backbone.", "encoder.", "module.encoder."])
+def test_the_encoder_of_masked_pretraining_is_taken(tmp_path: Path, prefix: str) -> None:
+    state = masked_pretraining()
+    named = {name if "decoder" in name else prefix + name: tensor for name, tensor in state.items()}
+    path = store(tmp_path / "m.pth", {"model": named})
+    with pytest.raises(InputError, match="has no classification head") as caught:
+        load_checkpoint(path)
+    assert "clip_decoder (3 tensors)" in caught.value.why
+    model = load_checkpoint(path, num_classes=5)
+    assert any("left out" in note and "clip_decoder" in note for note in model.notes)
+    assert torch.equal(model.norm.weight.data, state["norm.weight"])
+    assert logits_of(model).shape == (1, 5)
+
+
+def test_with_a_head_nothing_is_left_out(tmp_path: Path) -> None:
+    state = {**random_state(tubelet=1, layers=4), "clip_decoder.0.weight": torch.rand(3)}
+    with pytest.raises(InputError, match=r"unexpected key clip_decoder\.0\.weight"):
+        load_checkpoint(store(tmp_path / "m.pth", state))
+
+
+@pytest.mark.parametrize("name", ["model_ema", "ema", "state_dict_ema"])
+def test_trained_weights_and_their_average(tmp_path: Path, name: str) -> None:
+    state = random_state(tubelet=1, layers=4)
+    average = {"module." + key: tensor + 1 for key, tensor in state.items()}
+    path = store(
+        tmp_path / "m.pth", {name: average, "model": state, "best_acc": np.float64(81.2), "epoch": 3}
+    )
+    first, other = load_checkpoint(path), load_checkpoint(path, weights="ema")
+    assert torch.equal(first.head.weight.data + 1, other.head.weight.data)
+    assert any("took model (weights=ema for the other)" in note for note in first.notes)
+    assert any("took ema (weights=model for the other)" in note for note in other.notes)
+    alone = store(tmp_path / "alone.pth", {name: average})
+    assert torch.equal(load_checkpoint(alone).head.weight.data, other.head.weight.data)
+    with pytest.raises(InputError, match="holds no weights 'model'") as caught:
+        load_checkpoint(alone, weights="model")
+    assert "--weights ema" in caught.value.fix
+
+
+@pytest.mark.parametrize("number", [np.float64(1.5), np.float32(1.5), np.int64(3), np.bool_(True)])
+def test_a_number_of_numpy_beside_the_weights_needs_no_trust(tmp_path: Path, number: np.generic) -> None:
+    path = store(tmp_path / "m.pth", {"model": random_state(tubelet=1, layers=4), "max_accuracy": number})
+    assert load_checkpoint(path).architecture.frames == 4
+
+
+def test_a_spatial_table_is_interpolated_on_request(tmp_path: Path) -> None:
+    path = opengvlab(tmp_path)
+    model, larger = load_checkpoint(path), load_checkpoint(path, size=16, interpolate_space=True)
+    old, new = (m.embedding.position_space.data[0] for m in (model, larger))
+    assert torch.equal(new[0], old[0])
+    square = old[1:].reshape(1, 2, 2, 16).permute(0, 3, 1, 2)
+    expected = torch.nn.functional.interpolate(square, size=(4, 4), mode="bicubic")
+    torch.testing.assert_close(new[1:], expected.permute(0, 2, 3, 1).reshape(16, 16))
+    assert any("interpolated from 8 to 16 pixels" in note for note in larger.notes)
+    image = store(tmp_path / "vim.pth", random_state())
+    video = load_checkpoint(
+        image, frames=4, tubelet=2, size=16, interpolate_space=True, cls_position="first", scale=0.5
+    )
+    assert video.architecture.grid == (2, 4, 4)
+    assert logits_of(video).isfinite().all()

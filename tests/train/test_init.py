@@ -103,6 +103,23 @@ def test_how_an_image_model_is_read_can_be_said(tiny: Tiny, fixtures_dir: Path) 
     assert not torch.equal(*tables)  # the class token's entry lies elsewhere
 
 
+def test_the_encoder_of_masked_pretraining_starts_a_run(
+    tiny: Tiny, fixtures_dir: Path, tmp_path: Path
+) -> None:
+    content = torch.load(fixtures_dir / "opengvlab_videomamba.pth", weights_only=True)
+    state = {name: tensor for name, tensor in content["model"].items() if not name.startswith("head.")}
+    state["norm.weight"] = state.pop("norm_f.weight")
+    state["clip_decoder.0.norm.weight"] = torch.ones(3)
+    torch.save({"model": state}, tmp_path / "masked.pth")
+    source = make_source(fixtures_dir / "opengvlab_videomamba.pth")
+    sizes = {"architecture.frames": source.frames, "architecture.size": source.size}
+    plan = make_plan(replace(tiny(init=tmp_path / "masked.pth"), settings=sizes))
+    assert torch.equal(plan.model.norm.weight, state["norm.weight"])
+    text = " ".join(plan.notes)
+    assert "left out what does not belong to the network: clip_decoder" in text
+    assert "the head is new: 2 classes" in text
+
+
 def make_source(path: Path):  # type: ignore[no-untyped-def]
     """The architecture of a checkpoint."""
     from vmexport.model import load_checkpoint

@@ -71,6 +71,16 @@ Scale = Annotated[
     float | None,
     typer.Option(help="Factor on the sum of the directions (Vim: 0.5).", show_default="as in the model"),
 ]
+Weights = Annotated[
+    choices.Weights | None,
+    typer.Option(
+        help="Of a file that holds both: the trained weights, or their moving average.", show_default="model"
+    ),
+]
+InterpolateSpace = Annotated[
+    bool,
+    typer.Option("--interpolate-space", help="Interpolate a learned spatial embedding for another --size."),
+]
 InterpolateTime = Annotated[
     bool,
     typer.Option("--interpolate-time", help="Re-derive the temporal embedding for another --frames."),

@@ -45,6 +45,8 @@ def train(
     cls_position: options.ClsPosition = None,
     scale: options.Scale = None,
     init_position: options.InitPosition = InitPosition.EXPANDING,
+    weights: options.Weights = None,
+    interpolate_space: options.InterpolateSpace = False,
     interpolate_time: options.InterpolateTime = False,
     resume: Annotated[
         str | None,
@@ -126,6 +128,8 @@ def train(
             init_cls_position=cls_position and cls_position.value,
             init_scale=scale,
             init_position=init_position.value,
+            init_weights=weights and weights.value,
+            interpolate_space=interpolate_space,
             interpolate_time=interpolate_time,
             resume=resume,
             settings=changes,

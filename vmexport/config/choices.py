@@ -63,6 +63,12 @@ class Cuda(Words):
     AUTO, ON, OFF = "auto", "on", "off"
 
 
+class Weights(Words):
+    """Which weights of a training run's file: those that were trained, or their moving average."""
+
+    MODEL, EMA = "model", "ema"
+
+
 class Sampling(Words):
     """Which frames of a video a clip is made of: a fixed number apart, or spread evenly over all of it."""
 

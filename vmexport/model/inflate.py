@@ -72,3 +72,21 @@ def stretch_time(table: Tensor, layers: int) -> Tensor:
 def _stretch(rows: Tensor, length: int) -> Tensor:
     """Linear interpolation of each row of `(rows, n)` to `length` values, cell centres aligned."""
     return nn.functional.interpolate(rows.unsqueeze(0), size=length, mode="linear", align_corners=False)[0]
+
+
+def resize_space(table: Tensor, have: tuple[int, int], want: tuple[int, int]) -> Tensor:
+    """Carry a positional table to another grid of patches, bicubically, as the loaders of DeiT and its
+    followers do; each layer of a video's joint table by itself.
+
+    Args:
+        table: (layers * rows * columns, d), row by row.
+        have: rows and columns of its grid.
+        want: rows and columns of the new one.
+
+    Returns:
+        (layers * new rows * new columns, d).
+    """
+    d = table.shape[-1]
+    layers = table.reshape(-1, *have, d).permute(0, 3, 1, 2)
+    resized: Tensor = nn.functional.interpolate(layers, size=want, mode="bicubic", align_corners=False)
+    return resized.permute(0, 2, 3, 1).reshape(-1, d)

@@ -14,7 +14,15 @@ from vmexport.model.checkpoints import load_checkpoint
 from vmexport.model.network import VideoMamba
 
 DEFAULT_PRESET = "videomamba_small"
-LOADING = ("trust_pickle", "interpolate_time", "init_position")
+LOADING = (
+    "trust_pickle",
+    "weights",
+    "interpolate_time",
+    "interpolate_space",
+    "init_position",
+    "sampling",
+    "reading",
+)
 """Arguments of `load_checkpoint` that mean nothing to a preset."""
 
 

@@ -24,6 +24,8 @@ class TrainingRequest:
             "first" (OpenGVLab's) or "middle" (Vim's).
         init_scale: likewise its factor on the sum of the directions (OpenGVLab's: 1.0, Vim's: 0.5).
         init_position: how an image model's positional embedding becomes a video's (paper section 4.2).
+        init_weights: "model" or "ema", where `init` holds trained weights and their average; None: trained.
+        interpolate_space: `init` may be a model of another size of the picture.
         interpolate_time: `init` may be a model of another number of frames.
         resume: a run's folder or one of its checkpoints to go on from; "auto": the run in `out`, or else the
             newest of `runs/`, if there is one.
@@ -50,6 +52,8 @@ class TrainingRequest:
     init_cls_position: str | None = None
     init_scale: float | None = None
     init_position: str = "expanding"
+    init_weights: str | None = None
+    interpolate_space: bool = False
     interpolate_time: bool = False
     resume: Path | str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)

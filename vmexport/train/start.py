@@ -56,6 +56,7 @@ def _from_checkpoint(
         num_classes=wanted.num_classes,
         cls_position=request.init_cls_position,
         scale=request.init_scale,
+        weights=request.init_weights,
     )
     followed = FROM_CARD if source.architecture.frames == 1 else ("frames",)
     explicit = (name.partition(".")[2] for name in request.settings if name.startswith("architecture."))
@@ -64,6 +65,8 @@ def _from_checkpoint(
     }
     model = load_checkpoint(
         path,
+        weights=request.init_weights,
+        interpolate_space=request.interpolate_space,
         interpolate_time=request.interpolate_time,
         init_position=request.init_position,
         reading=Reading(source.architecture.cls_position, source.architecture.scale),

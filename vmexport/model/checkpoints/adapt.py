@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vmexport.config import Architecture
 from vmexport.errors import InputError, UsageError
-from vmexport.model.inflate import INIT_POSITIONS, inflate_patch, stretch_time, video_positions
+from vmexport.model.inflate import INIT_POSITIONS, inflate_patch, resize_space, stretch_time, video_positions
 
 FIXED = ("d_model", "depth", "patch_size", "in_channels", "d_state", "d_conv", "expand", "rank", "norm")
 """Settings that the weights' shapes fix."""
@@ -24,10 +24,12 @@ class Changes:
 
     Attributes:
         interpolate_time: a temporal embedding may be stretched to another number of frames.
+        interpolate_space: a spatial table may be carried to another size of the picture.
         init_position: how a video's joint table is made out of an image's (`INIT_POSITIONS`).
     """
 
     interpolate_time: bool = False
+    interpolate_space: bool = False
     init_position: str = "expanding"
 
     def __post_init__(self) -> None:
@@ -55,7 +57,8 @@ def adapt(
 
     Raises:
         UsageError: a setting differs that the weights fix.
-        InputError: a change that is not possible, or that was not asked for (`interpolate_time`).
+        InputError: a change that is not possible, or that was not asked for (`interpolate_time`,
+            `interpolate_space`).
     """
     _check_fixed(source, target)
     adapted, notes = dict(weights), list[str]()
@@ -120,12 +123,15 @@ def _adapt_positions(
         if tables:
             notes.append(f"the learned positional embedding was left out for position={target.position}")
         return {}
-    _check_positions(source, target)
+    _check_positions(source, target, changes)
     class_entries = int(source.has_cls and source.position_on_cls)
     joint = source.position == "learned"
     table = tables["embedding.position" if joint else "embedding.position_space"]
     class_entry = table[:, :class_entries] if target.has_cls else table[:, :0]
     patches = table[0, class_entries:]
+    if source.tokens_per_frame != target.tokens_per_frame:
+        patches = resize_space(patches, source.grid[1:], target.grid[1:])
+        notes.append(f"the spatial embedding was interpolated from {source.size} to {target.size} pixels")
     layers = target.grid[0]
     if joint and source.grid[0] == 1:
         return _from_image(class_entry, patches, target, changes, notes)
@@ -164,7 +170,7 @@ def _from_image(
     return {"embedding.position": torch.cat((class_entry, patches.unsqueeze(0)), dim=1)}
 
 
-def _check_positions(source: Architecture, target: Architecture) -> None:
+def _check_positions(source: Architecture, target: Architecture, changes: Changes) -> None:
     """Refuse what no rule derives."""
     if source.position not in LEARNED:
         raise InputError(
@@ -178,12 +184,13 @@ def _check_positions(source: Architecture, target: Architecture) -> None:
             f"the checkpoint has one table for {source.grid[0]} layers",
             "use position=learned",
         )
-    if source.tokens_per_frame != target.tokens_per_frame:
+    if source.tokens_per_frame != target.tokens_per_frame and not changes.interpolate_space:
         raise InputError(
             f"the checkpoint is for {source.size} x {source.size} pixels, not {target.size} x {target.size}",
             f"its learned positional embedding has {source.tokens_per_frame} places a frame, expected "
-            f"{target.tokens_per_frame}; a spatial embedding is not interpolated",
-            f"use --size {source.size} (size={source.size})",
+            f"{target.tokens_per_frame}",
+            "add --interpolate-space (interpolate_space=True) to interpolate it, "
+            f"or use --size {source.size} (size={source.size})",
         )
 
 

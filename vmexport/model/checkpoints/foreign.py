@@ -18,6 +18,11 @@ from vmexport.model.checkpoints.validate import check_keys, check_tensor
 
 SUPPORTED = "supported are bidirectional (v2) and one-directional models with at most one class token"
 
+BACKBONE = (
+    r"(cls_token|dist_token|pos_embed|temporal_pos_embedding|patch_embed|layers|norm_f|head|rope)(_|\.|$)"
+)
+"""Keys of the network itself, and of variants that are refused."""
+
 REFUSED = {
     r"rope\.": "rotary position embeddings",
     r"cls_token_(head|tail)$": "two class tokens",
@@ -45,7 +50,7 @@ def convert(
         InputError: an unsupported variant, a missing or unexpected key, a wrong shape, a value that is not
             finite, or a file that can be read in two ways.
     """
-    tensors = _fold_layer_scale(raw.tensors, raw.path.name)
+    tensors, left_out = _backbone(_fold_layer_scale(raw.tensors, raw.path.name))
     _refuse_variants(tensors, raw)
     architecture, notes = infer(tensors, raw, given)
     flat = tensors[PATCH].ndim == 4
@@ -72,7 +77,23 @@ def convert(
         weights["embedding.position"] = _class_entry_first(
             weights["embedding.position"], architecture.patches // 2
         )
-    return architecture, weights, [*notes, *said]
+    return architecture, weights, [*notes, *said, *left_out]
+
+
+def _backbone(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """The network of a checkpoint without a head, and a note on what else lies in it.
+
+    Masked pre-training (OpenGVLab) and training frameworks save the backbone together with decoders and heads
+    of their own, and call its last norm `norm`. With a head for classes, nothing is left out: what computes
+    the classes must be known whole.
+    """
+    if "head.weight" in tensors:
+        return dict(tensors), []
+    kept = {re.sub(r"^norm\.", "norm_f.", key): value for key, value in tensors.items()}
+    others = {key for key in kept if not re.match(BACKBONE, key)}
+    rooms = sorted({key.split(".")[0] for key in others})
+    note = f"left out what does not belong to the network: {', '.join(rooms)} ({len(others)} tensors)"
+    return {key: value for key, value in kept.items() if key not in others}, [note] if others else []
 
 
 def _class_entry_first(table: Tensor, index: int) -> Tensor:

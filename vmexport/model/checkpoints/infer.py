@@ -117,7 +117,7 @@ def reading_of(
     wanted, scale = given.get("cls_position"), given.get("scale")
     to_video = given.get("frames", 1) > given.get("tubelet", 1)
     if wanted in ("first", "middle") and scale is not None and not (to_video and scale == VIM.scale):
-        return Reading(wanted, scale), []
+        return Reading(wanted, scale), [f"read as told: {Reading(wanted, scale)}"]
     for reading, family in ((VIM, "Vim"), (OPENGVLAB, "OpenGVLab")):
         if scale == reading.scale or (scale is None and wanted == reading.cls_position and not to_video):
             return reading, [f"read as {family}'s: {reading}"]

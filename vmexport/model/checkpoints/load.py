@@ -27,7 +27,9 @@ def load_checkpoint(
     path: Path | str,
     *,
     trust_pickle: bool = False,
+    weights: str | None = None,
     interpolate_time: bool = False,
+    interpolate_space: bool = False,
     init_position: str = "expanding",
     sampling: str | None = None,
     reading: Reading | None = None,
@@ -43,8 +45,11 @@ def load_checkpoint(
     Args:
         path: the file.
         trust_pickle: unpickle without restriction; this runs code in the file. Never for files of strangers.
+        weights: "model" or "ema", where a file holds the weights as trained and their average; None takes the
+            trained ones.
         interpolate_time: stretch a temporal embedding linearly when `frames` asks for another number of
             layers.
+        interpolate_space: carry a positional embedding to another `size`, bicubically.
         init_position: from an image's positional embedding to a video's: "expanding", "interpolate-space",
             "interpolate-dim" or "random".
         sampling: which frames of a video the model takes, "dense" or "uniform" (`Preprocessing`); None keeps
@@ -64,28 +69,28 @@ def load_checkpoint(
         UsageError: an override that does not exist, is out of range, or that the weights fix.
     """
     overrides = {name: value for name, value in overrides.items() if value is not None}
-    changes = Changes(interpolate_time, init_position)
-    raw = read_checkpoint(Path(path), trust_pickle)
+    changes = Changes(interpolate_time, interpolate_space, init_position)
+    raw = read_checkpoint(Path(path), trust_pickle, weights)
     if PATCH in raw.tensors:
-        source, weights, notes = convert(raw, overrides, reading)
+        source, tensors, notes = convert(raw, overrides, reading)
         info = ModelInfo(source, preprocessing=_preprocessing(source))
         if info.preprocessing.sampling == Sampling.UNIFORM and sampling is None:
             how = "frames are taken uniformly over the whole video, as OpenGVLab trains"
             notes.append(f"{how} (sampling=dense changes it)")
     else:
-        info, weights = _read_own(raw)
+        info, tensors = _read_own(raw)
         source, notes = info.architecture, []
     if sampling is not None:
         info = replace(info, preprocessing=replace(info.preprocessing, sampling=sampling))
     target = source.with_overrides(**overrides)
-    if "head.weight" not in weights and "num_classes" not in overrides:
+    if "head.weight" not in tensors and "num_classes" not in overrides:
         raise InputError(
-            f"{raw.path.name}: missing key head.weight",
-            "the checkpoint has no classification head",
-            "name the number of classes for a fresh one: num_classes=400",
+            f"{raw.path.name} has no classification head",
+            "; ".join(["missing key head.weight: it is a backbone to start a training from", *notes]),
+            f"vmexport train --data DIR --init {raw.path}   (or --classes N for a random head)",
         )
-    weights, changed = adapt(weights, source, target, changes)
-    return _build(info, target, weights, (*notes, *changed))
+    adapted, changed = adapt(tensors, source, target, changes)
+    return _build(info, target, adapted, (*raw.notes, *notes, *changed))
 
 
 def _preprocessing(source: Architecture) -> Preprocessing:

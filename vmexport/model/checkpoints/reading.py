@@ -10,15 +10,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from vmexport.config.choices import Weights
 from vmexport.errors import InputError
 from vmexport.files import first_bytes
 
-WRAPPERS = ("model", "state_dict", "model_state_dict", "module", "model_ema", "state_dict_ema")
+WRAPPERS = ("model", "state_dict", "model_state_dict", "module")
 """Keys under which training scripts store the weights among other state, in order of preference."""
+
+AVERAGES = ("model_ema", "state_dict_ema", "ema_state_dict", "ema_model", "ema")
+"""Keys of an exponential moving average of the weights, which many scripts keep beside them."""
+
+_NUMPY_SCALAR = np.float64(0).__reduce__()[0]
+HARMLESS: list[Any] = [
+    argparse.Namespace,
+    np.dtype,
+    *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
+    *((_NUMPY_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),  # NumPy 1, NumPy 2
+]
+"""What besides tensors and plain containers may stand in a file: a script's arguments, and numbers of NumPy
+(the best accuracy so far, say). None of them runs code."""
 
 LANDMARKS = ("patch_embed.proj.weight", "embedding.patch.weight")
 """A key of a foreign checkpoint and one of ours, by which the weights are told from other dictionaries; what
@@ -34,20 +49,23 @@ class RawCheckpoint:
         tensors: weights by name, wrappers and prefixes removed.
         metadata: text entries of a safetensors file.
         model_name: name of the training script's model, where the file says it.
+        notes: which of several sets of weights these are.
     """
 
     path: Path
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str] = field(default_factory=dict)
     model_name: str = ""
+    notes: tuple[str, ...] = ()
 
 
-def read_checkpoint(path: Path, trust_pickle: bool = False) -> RawCheckpoint:
+def read_checkpoint(path: Path, trust_pickle: bool = False, weights: str | None = None) -> RawCheckpoint:
     """Read a `.safetensors` or a PyTorch file, told apart by content, not by name.
 
     Args:
         path: the file.
         trust_pickle: unpickle PyTorch files without restriction, which runs code in the file.
+        weights: "model" or "ema", where a file holds both; None takes what is there, the first of them first.
 
     Raises:
         InputError: the file is missing, unreadable, damaged, no checkpoint, or holds more than weights.
@@ -56,7 +74,7 @@ def read_checkpoint(path: Path, trust_pickle: bool = False) -> RawCheckpoint:
     if head[8:9] == b"{":
         return _read_safetensors(path)
     if head.startswith(b"PK") or head.startswith(b"\x80"):
-        return _read_torch(path, trust_pickle)
+        return _read_torch(path, trust_pickle, weights)
     raise InputError(
         f"{path} is no checkpoint",
         "expected a safetensors file or a PyTorch .pth file, got "
@@ -75,10 +93,10 @@ def _read_safetensors(path: Path) -> RawCheckpoint:
         raise _damaged(path, error) from error
 
 
-def _read_torch(path: Path, trust_pickle: bool) -> RawCheckpoint:
-    """The weights of a PyTorch file; only tensors, plain containers and `argparse.Namespace` pass."""
+def _read_torch(path: Path, trust_pickle: bool, weights: str | None) -> RawCheckpoint:
+    """The weights of a PyTorch file; only tensors, plain containers and what is `HARMLESS` pass."""
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+        with torch.serialization.safe_globals(HARMLESS), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of other pickles, which are refused right below
             content = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
     except Exception as error:  # a damaged or hostile file can make the unpickler raise anything
@@ -89,7 +107,13 @@ def _read_torch(path: Path, trust_pickle: bool) -> RawCheckpoint:
             f"expected a dictionary of tensors, got {type(content).__name__}",
             "save the model's state_dict()",
         )
-    return RawCheckpoint(path, _unwrap(content, path), model_name=_model_name(content))
+    found = {which: tensors for which in Weights.all() if (tensors := _unwrap(content, which))}
+    chosen = weights or next(iter(found), None)
+    if chosen not in found:
+        raise _no_weights(content, path, chosen, tuple(found))
+    other = next((which for which in found if which != chosen), None)
+    note = f"the file holds trained weights and their average; took {chosen} (weights={other} for the other)"
+    return RawCheckpoint(path, found[chosen], model_name=_model_name(content), notes=(note,) if other else ())
 
 
 def _refused(path: Path, error: Exception) -> InputError:
@@ -123,20 +147,48 @@ def _damaged(path: Path, error: Exception) -> InputError:
     )
 
 
-def _unwrap(content: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:
-    """Find the weights among training state, however deep, and take the wrappers' prefix off."""
+def _unwrap(content: Mapping[Any, Any], which: str) -> dict[str, Tensor] | None:
+    """Find the weights among training state, however deep, and take the wrappers' prefix off.
+
+    Args:
+        content: what was unpickled.
+        which: the trained weights, or their average, which lies under a key of its own.
+
+    Returns:
+        the weights by name, or None where there are none.
+    """
     inner: Any = content
+    averaged = which == Weights.MODEL  # a key of an average has been met, or is not looked for
     while isinstance(inner, Mapping):
-        content = inner
-        tensors = {key: value for key, value in content.items() if torch.is_tensor(value)}
-        stripped = _strip({key: value for key, value in tensors.items() if isinstance(key, str)})
+        tensors = {
+            key: value for key, value in inner.items() if torch.is_tensor(value) and isinstance(key, str)
+        }
+        stripped = _strip(tensors) if averaged else None
         if stripped is not None:
             return stripped
-        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        average = next((key for key in AVERAGES if isinstance(inner.get(key), Mapping)), None)
+        wrapper = next((key for key in WRAPPERS if isinstance(inner.get(key), Mapping)), None)
+        if which == Weights.EMA and average is not None:
+            averaged = True
+            inner = inner[average]
+        else:
+            inner = inner[wrapper] if wrapper is not None else None
+    return None
+
+
+def _no_weights(
+    content: Mapping[Any, Any], path: Path, wanted: str | None, found: tuple[str, ...]
+) -> InputError:
+    """The error for a file without the weights that are looked for."""
+    if found:
+        return InputError(
+            f"{path} holds no weights {wanted!r}", f"there is {' and '.join(found)}", f"--weights {found[0]}"
+        )
     names = ", ".join(str(key) for key in list(content)[:6]) or "nothing"
-    raise InputError(
+    wrappers = ", ".join((*WRAPPERS, *AVERAGES))
+    return InputError(
         f"{path} is not a VideoMamba or Vim checkpoint",
-        f"missing key: expected {LANDMARKS[0]} (or the same under {', '.join(WRAPPERS)}), got {names}",
+        f"missing key: expected {LANDMARKS[0]} (or the same under {wrappers}), got {names}",
         "give the state_dict of a VideoMamba or Vim model",
     )
 
