@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-# Set before anything imports torch or NumPy's BLAS users: small tensors only lose by more threads.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Set before anything imports torch or NumPy's BLAS users: small tensors only lose by more threads, and where
+# several workers share the processors, threads that wait for each other lose most of all.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
 # A run started in the background inherits an ignored SIGINT, and so would the processes that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -15,11 +15,11 @@ from typing import Any
 
 import onnx
 from fake_tensorrt import DataType, FakeTensorRT, Severity, fake_engine
+from patience import HANG_S
 
 from vmexport.export.attach import ONE_LEVEL, attach_functions
 
 CACHE_MAGIC = b"fake timing cache\n"
-PATIENCE_SECONDS = 20
 PHASES = (("Building engine", None, 3), ("Timing tactics", "Building engine", 4))
 
 
@@ -327,7 +327,7 @@ class Builder:
         assert monitor.ready
         for name, parent, steps in PHASES:
             monitor.phase_start(name, parent, steps)
-        ended = time.monotonic() + PATIENCE_SECONDS
+        ended = time.monotonic() + HANG_S
         for name, _, steps in reversed(PHASES):
             for step in range(steps):
                 while self._workshop.interrupt and time.monotonic() < ended:

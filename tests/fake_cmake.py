@@ -1,4 +1,4 @@
-"""A stand-in for cmake whose builds take no time, or fail, hang or meet a full disk as told."""
+"""A stand-in for cmake whose builds take no time, or fail, hang, wait or meet a full disk as told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 SCRIPT = """#!/usr/bin/env bash
-# What to do stands in the environment: FAKE_MODE ok|fail|hang|slow|full|nothing, FAKE_TARGETS a report.json.
+# What to do stands in the environment: FAKE_MODE ok|fail|memory|hang|held|full|nothing, FAKE_TARGETS a file.
 echo "$@" >>"$FAKE_CALLS"
 case $1 in
   --version) echo "cmake version ${FAKE_VERSION:-3.30.0}" ;;
@@ -20,8 +20,8 @@ case $1 in
             echo "FAILED: two.o"; echo "two.cpp:7:1: error: expected a semicolon"; exit 1 ;;
       full) echo "cc1plus: fatal error: error writing to a.s: No space left on device"; exit 1 ;;
       memory) echo "c++: fatal error: Killed signal terminated program cc1plus"; exit 1 ;;
-      hang) echo $$ >"$FAKE_CALLS.pid"; sleep 60 & wait ;;
-      slow) sleep 1 ;;
+      hang) echo $$ >"$FAKE_CALLS.pid"; sleep 900 & wait ;;
+      held) until [ -e "$FAKE_CALLS.go" ]; do sleep 0.05; done ;;
     esac
     echo "[2/2] Linking" ;;
   --install)

@@ -27,7 +27,7 @@ def test_no_tracked_file_is_large(root_dir: Path) -> None:
     assert not large
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_wheel_holds_kernels_presets_and_sources(root_dir: Path, tmp_path: Path) -> None:
     pytest.importorskip("scikit_build_core", reason="the wheel is built by what is installed")
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir"]

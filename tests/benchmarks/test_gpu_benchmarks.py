@@ -12,6 +12,7 @@ import gpu_model
 import gpu_operator
 import pytest
 import torch
+from patience import HANG_S
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_without_a_gpu_a_benchmark_refuses(root_dir: Path, script: str) -> None:
     command = [sys.executable, f"benchmarks/{script}"]
     environment = {"PYTHONPATH": str(root_dir), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
-        command, cwd=root_dir, env=environment, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=root_dir, env=environment, capture_output=True, text=True, check=False, timeout=HANG_S
     )
     assert done.returncode == 3
     assert "this benchmark needs a GPU" in done.stderr

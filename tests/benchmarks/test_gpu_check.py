@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from patience import HANG_S
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
@@ -23,7 +24,7 @@ def check(root: Path, *words: str, **environment: str) -> subprocess.CompletedPr
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=HANG_S,
     )
 
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import HANG_S
 from program import environment
 from typer.testing import CliRunner
 
@@ -101,12 +102,12 @@ def test_an_existing_set_is_kept(made: Path) -> None:
 
 @pytest.mark.parametrize("command", ["synth", "check"])
 def test_control_c_leaves_no_debris(command: str, tmp_path: Path) -> None:
-    words = ["synth", "set", "--clips", "2000"]
+    words = ["synth", "set", "--clips", "20000"]
     if command == "check":
         made = runner.invoke(app, ["data", "synth", str(tmp_path / "set"), *TINY])
         assert made.exit_code == 0
         for path in list((tmp_path / "set" / "train").rglob("*.mp4")):
-            for copy in range(400):
+            for copy in range(2000):
                 (path.parent / f"{path.stem} {copy}.mp4").hardlink_to(path)
         words = ["check", "set", "--workers", "2"]
     before = set(tmp_path.iterdir())
@@ -120,9 +121,9 @@ def test_control_c_leaves_no_debris(command: str, tmp_path: Path) -> None:
     )
     assert process.stderr is not None
     assert process.stderr.readline()  # the line that says what is being done
-    time.sleep(1)
+    time.sleep(1)  # into the middle of it; thousands of films are left
     process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=60)
+    _, messages = process.communicate(timeout=HANG_S)
     assert process.returncode == 130, messages
     assert "interrupted" in messages
     assert set(tmp_path.iterdir()) == before

@@ -137,7 +137,6 @@ def test_gradients_reach_every_parameter() -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.slow
 def test_full_size_runs() -> None:
     model = freeze(VideoMamba(Architecture(), seed=0))
     with torch.no_grad():

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import HANG_S
 
 SCRIPT = Path(__file__).parents[2] / "plugins" / "cmake" / "aarch64_test.sh"
 
@@ -21,7 +22,7 @@ def run_with(tools: Path, folder: Path, **programs: str) -> subprocess.Completed
         (tools / name.replace("_", "-")).chmod(0o755)
     bash = shutil.which("bash") or "bash"
     command = [bash, str(SCRIPT), str(folder)]
-    return subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, timeout=HANG_S)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the script runs on Linux")

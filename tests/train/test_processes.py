@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from patience import HANG_S
 from program import environment
 from tiny_runs import TINY, WORKER
 from tolerances import SAME_LOSS_CURVE
@@ -31,7 +32,7 @@ def test_two_processes_and_twice_the_accumulation(motion: Path, tmp_path: Path) 
             env={**environment(), "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=HANG_S,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -52,7 +53,7 @@ def test_an_error_of_one_process_is_no_bug_of_the_others(motion: Path, tmp_path:
         env={**environment(), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG_S,
         check=False,
     )
     assert done.returncode != 0

@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from patience import HANG_S
 from program import environment
 from safetensors.torch import load_file
 from tiny_runs import TINY, WORKER
@@ -96,16 +96,11 @@ def test_interrupted_again_and_again(tiny: Tiny, tmp_path: Path, whole: TrainRep
 def killed(motion: Path, tmp_path: Path) -> Path:
     """A run in another process that was killed without warning, at a random moment."""
     out = tmp_path / "run"
-    words = [sys.executable, str(WORKER), str(motion), str(out), json.dumps(TINY)]
-    process = subprocess.Popen(words, env=environment(), stderr=subprocess.DEVNULL)
-    wanted, deadline = random.randint(1, 6), time.monotonic() + 120
-    log = out / "log.jsonl"
-    while time.monotonic() < deadline and process.poll() is None:
-        if log.is_file() and log.read_bytes().count(b'"kind": "step"') >= wanted:
-            break
-        time.sleep(0.002)
-    process.kill()
-    process.wait()
+    words = [sys.executable, str(WORKER), str(motion), str(out), json.dumps(TINY), str(random.randint(1, 6))]
+    done = subprocess.run(
+        words, env=environment(), stderr=subprocess.PIPE, text=True, check=False, timeout=HANG_S
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
     return out
 
 

@@ -107,7 +107,7 @@ def test_without_a_gpu_the_engine_is_not_run(exported: Path, tmp_path: Path) -> 
         pass
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_full_size_model_in_half_precision(tmp_path: Path) -> None:
     path = tmp_path / "model.engine"
     report = build(create_model("videomamba_small"), path, precision="fp16")
