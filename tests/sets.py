@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vmexport.data import VideoIndex
 from vmexport.video import write_film
 
 FRAMES, HEIGHT, WIDTH = 12, 48, 64
@@ -19,6 +20,12 @@ def make_film(path: Path, seed: int = 0) -> Path:
     random = np.random.default_rng(seed)
     pictures = (random.integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(FRAMES))
     return write_film(path, pictures, (HEIGHT, WIDTH))
+
+
+def counts(index: VideoIndex) -> tuple[int, ...]:
+    """Videos of each class, in label order."""
+    labels = [sample.label for sample in index.samples]
+    return tuple(labels.count(label) for label in range(len(index.classes)))
 
 
 def put(root: Path, names: Iterable[str], film: Path) -> None:

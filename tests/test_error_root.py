@@ -17,7 +17,6 @@ KINDS = {
     errors.BuildError: 5,
     errors.ParityError: 6,
     errors.OutOfMemory: 7,
-    errors.RegressionError: 8,
 }
 
 

@@ -16,7 +16,6 @@ class ExitCode(IntEnum):
     BUILD_FAILED = 5
     PARITY_FAILED = 6
     OUT_OF_MEMORY = 7
-    REGRESSION = 8
     INTERRUPTED = 130
 
 
@@ -82,9 +81,3 @@ class OutOfMemory(VmexportError):
     """Host or device memory ran out."""
 
     exit_code = ExitCode.OUT_OF_MEMORY
-
-
-class RegressionError(VmexportError):
-    """A benchmark came out slower than its recorded limit."""
-
-    exit_code = ExitCode.REGRESSION

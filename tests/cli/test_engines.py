@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from engines import fake_machine, make_engine
+from films import write_demo_clip
 from program import environment, vmexport
 from small import small_model
 
@@ -18,7 +19,6 @@ from vmexport.export import export_onnx
 from vmexport.export.metadata import read_info
 from vmexport.model import save_checkpoint
 from vmexport.runtime.tensorrt.sidecar import sidecar_path
-from vmexport.video.encode import write_demo_clip
 
 TESTS = Path(__file__).resolve().parents[1]
 PACKAGES = {

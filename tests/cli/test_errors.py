@@ -20,7 +20,6 @@ RAISED = {
     5: errors.BuildError("w", "y", "f"),
     6: errors.ParityError("w", "y", "f"),
     7: errors.OutOfMemory("w", "y", "f"),
-    8: errors.RegressionError("w", "y", "f"),
 }
 runner = CliRunner()
 

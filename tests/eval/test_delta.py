@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from films import write_demo_clip
 from labelled import FRAMES
 from small import small_model
 from typer.testing import CliRunner
@@ -20,7 +21,7 @@ from vmexport.eval.delta_plot import write_delta
 from vmexport.eval.step_sizes import default_layers
 from vmexport.model import save_checkpoint
 from vmexport.model.embedding import class_index
-from vmexport.video import load_clips, write_demo_clip
+from vmexport.video import load_clips
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ Parity over all cases and dtypes is in tests/ops (backend "two-level").
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from onnx_models import one_node_model, open_session, scan_inputs
 from tolerances import OPERATOR, assert_close
 
 from vmexport.export.functions.scan import selective_scan_function
-from vmexport.export.functions.two_level import chunk_tokens, serial_steps, two_level_scan_function
+from vmexport.export.functions.two_level import chunk_tokens, two_level_scan_function
 from vmexport.export.graph import all_nodes
 from vmexport.ops.reference import selective_scan_reference
 from vmexport.ops.schema import SELECTIVE_SCAN
@@ -30,6 +31,11 @@ def body(chunk: int, **changed: Any) -> onnx.FunctionProto:
 def reference(values: dict[str, Any], **attributes: Any) -> Any:
     tensors = [torch.from_numpy(value).double() for value in values.values()]
     return selective_scan_reference(*tensors, **attributes).numpy()
+
+
+def serial_steps(length: int, chunk: int) -> int:
+    """Steps that wait for one another: two passes over a chunk and one over the chunks."""
+    return 2 * chunk + math.ceil(length / chunk)
 
 
 def test_steps_that_wait_for_one_another() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from films import write_demo_clip
 from numpy.typing import NDArray
 from small import small_model
 
@@ -12,7 +13,7 @@ from vmexport.config import Architecture, BatchProfile, ModelInfo
 from vmexport.errors import ExitCode, InputError, UsageError
 from vmexport.runtime import Runner
 from vmexport.runtime.predict import predict, run_in_batches, softmax
-from vmexport.video import load_clips, write_demo_clip
+from vmexport.video import load_clips
 
 ARCHITECTURE = Architecture(d_model=32, depth=1, frames=4, size=32, num_classes=4)
 LABELS = ("climb", "dive", "juggle", "row")

@@ -17,7 +17,7 @@ from vmexport.train import Recipe
 from vmexport.train.card import require_same
 from vmexport.train.optimiser import make_optimiser
 from vmexport.train.regularise import MovingAverage
-from vmexport.train.state import Learner, Progress, checkpoints, read_state, restore, save_state
+from vmexport.train.state import Learner, Position, checkpoints, read_state, restore, save_state
 
 
 def learner(seed: int = 0, steps: int = 0) -> Learner:
@@ -52,7 +52,7 @@ def run(tmp_path: Path) -> Path:
 
 def test_a_restored_learner_goes_on_as_the_saved_one(run: Path) -> None:
     first = learner(steps=2)
-    progress = Progress(step=2, loss_sum=1 / 3, correct=3, clips=4, best_top1=0.1, best_epoch=1, seconds=0.7)
+    progress = Position(step=2, loss_sum=1 / 3, correct=3, clips=4, best_top1=0.1, best_epoch=1, seconds=0.7)
     path = save_state(first, progress, {"recipe": {"epochs": 3}}, run, keep=2)
     saved = read_state(path)
     assert saved.progress == progress
@@ -69,13 +69,13 @@ def test_a_restored_learner_goes_on_as_the_saved_one(run: Path) -> None:
 def test_only_the_last_ones_are_kept(run: Path) -> None:
     one = learner()
     for step in (9, 10, 11, 100):
-        save_state(one, Progress(step=step), {}, run, keep=2)
+        save_state(one, Position(step=step), {}, run, keep=2)
     assert [path.stem for path in checkpoints(run)] == ["step-00000011", "step-00000100"]
 
 
 def test_a_full_disk_leaves_the_checkpoints_before(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = learner()
-    save_state(one, Progress(step=1), {}, run, keep=1)
+    save_state(one, Position(step=1), {}, run, keep=1)
 
     def full(tensors: Any, path: Path, metadata: Any) -> None:
         path.write_bytes(b"half")
@@ -83,14 +83,14 @@ def test_a_full_disk_leaves_the_checkpoints_before(run: Path, monkeypatch: pytes
 
     monkeypatch.setattr(saving, "save_file", full)
     with pytest.raises(BuildError, match="could not write") as caught:
-        save_state(one, Progress(step=2), {}, run, keep=1)
+        save_state(one, Position(step=2), {}, run, keep=1)
     assert "disk is full" in caught.value.why
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000001.safetensors"]
     assert read_state(checkpoints(run)[0]).progress.step == 1
 
 
 def test_a_damaged_checkpoint_is_named(run: Path) -> None:
-    path = save_state(learner(), Progress(step=1), {}, run, keep=1)
+    path = save_state(learner(), Position(step=1), {}, run, keep=1)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"step-00000001.safetensors is damaged"):
         read_state(path)
@@ -105,7 +105,7 @@ def test_a_model_is_no_checkpoint(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_without_a_tensor_does_not_fit(run: Path) -> None:
-    saved = read_state(save_state(learner(steps=1), Progress(step=1), {}, run, keep=1))
+    saved = read_state(save_state(learner(steps=1), Position(step=1), {}, run, keep=1))
     tensors = {
         name: value for name, value in saved.tensors.items() if name != "optimiser/exp_avg/head.weight"
     }

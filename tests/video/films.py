@@ -12,6 +12,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from vmexport.video import write_film
+
 BASE, STEP, DIGITS = 40, 8, 20
 
 
@@ -99,3 +101,32 @@ def sound_only(path: Path) -> Path:
         container.mux(stream.encode(_silence()))
         container.mux(stream.encode(None))
     return path
+
+
+def write_demo_clip(
+    path: Path | str, *, width: int = 320, height: int = 240, frames: int = 64, fps: int = 25, seed: int = 0
+) -> Path:
+    """A chequered disc that wanders over a drifting background; the seed chooses colours and paths."""
+    pictures = (draw_frame(index, width, height, seed) for index in range(frames))
+    return write_film(path, pictures, (height, width), fps)
+
+
+def draw_frame(index: int, width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Picture `index` of the film: (height, width, 3) uint8, RGB."""
+    random = np.random.default_rng(seed)
+    waves = random.uniform(0.5, 2.5, size=(3, 2)) * 2 * np.pi / np.array([width, height])
+    phases, speeds = random.uniform(0, 2 * np.pi, size=3), random.uniform(0.03, 0.12, size=3)
+    turns = random.uniform(0.04, 0.09, size=2)
+    colour = random.integers(120, 256, size=3)
+    y, x = np.mgrid[0:height, 0:width]
+    ground = 110 + 70 * np.sin(
+        x[..., None] * waves[:, 0] + y[..., None] * waves[:, 1] + phases + index * speeds
+    )
+    radius = 0.22 * min(width, height)
+    centre_x = width / 2 + (width / 2 - radius) * np.sin(turns[0] * index)
+    centre_y = height / 2 + (height / 2 - radius) * np.cos(turns[1] * index)
+    inside = (x - centre_x) ** 2 + (y - centre_y) ** 2 < radius**2
+    square = radius / 3
+    chequer = (((x - centre_x) // square + (y - centre_y) // square) % 2).astype(bool)
+    ground[inside] = np.where(chequer[inside, None], colour, 255 - colour)
+    return np.asarray(ground.clip(0, 255), dtype=np.uint8)

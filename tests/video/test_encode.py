@@ -5,10 +5,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from films import draw_frame, write_demo_clip
 
 from vmexport.errors import EnvironmentProblem, InputError, UsageError
-from vmexport.video import probe, read_frames, write_demo_clip
-from vmexport.video.encode import draw_frame
+from vmexport.video import probe, read_frames
 
 
 def test_the_demo_clip_is_what_was_drawn(tmp_path: Path) -> None:

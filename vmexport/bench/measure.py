@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from vmexport.bench.report import FAILED, MEASURED, BackendResult, BenchmarkRepo
 from vmexport.bench.rows import BACKENDS, Row, judge, open_rows, time_in_turns
 from vmexport.bench.subject import subject
 from vmexport.config.flops import Cost, count
+from vmexport.config.progress import Say
 from vmexport.config.threads import usable_cores
 from vmexport.doctor.environment import environment
 from vmexport.errors import UsageError
@@ -34,7 +35,7 @@ def benchmark(
     seconds: float = DEFAULT_SECONDS,
     threads: int = 0,
     clips: Array | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Say | None = None,
     **overrides: Any,
 ) -> BenchmarkReport:
     """Measure one model on several backends in turns, after they agreed on the very clips that are timed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 from vmexport.bench.process import Opened, Worker
 from vmexport.bench.report import FAILED, SKIPPED, BackendResult
 from vmexport.bench.subject import Subject
+from vmexport.config.progress import Say
 from vmexport.errors import EnvironmentProblem, InputError, ParityError, VmexportError
 from vmexport.runtime.tolerance import TOLERANCES, Agreement, coarser, compare_logits
 
@@ -29,8 +30,6 @@ ENGINE_BACKENDS = ("trt", "trt-graph")
 MINIMUM_RUNS = 5
 BURST_SECONDS = 0.5
 """Time of a backend's turn: long enough to settle, short enough that all rows see the same machine."""
-
-Say = Callable[[str], None]
 
 
 @dataclass

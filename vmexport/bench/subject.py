@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vmexport.config import BatchProfile, ModelInfo
 from vmexport.config.names import ENGINE_FILE, ONNX_FILE, WEIGHTS_FILE, is_engine, is_onnx
+from vmexport.config.progress import Say
 from vmexport.errors import ParityError, UsageError
 from vmexport.export.about import refuse_changes
 from vmexport.runtime.engine_runner import REBUILD_COMMAND
@@ -60,7 +61,7 @@ def subject(
     folder: Path,
     batch: int,
     overrides: Mapping[str, Any],
-    say: Callable[[str], None],
+    say: Say,
 ) -> Subject:
     """Find or make the files of a model.
 
@@ -131,9 +132,7 @@ def _exported(path: Path, overrides: Mapping[str, Any]) -> Subject:
     return Subject(str(path), info, path)
 
 
-def _export(
-    model: Any, folder: Path, batch: int, overrides: Mapping[str, Any], say: Callable[[str], None]
-) -> Subject:
+def _export(model: Any, folder: Path, batch: int, overrides: Mapping[str, Any], say: Say) -> Subject:
     """Weights in PyTorch, exported for this benchmark, which compares by itself."""
     from vmexport.export.onnx import export_onnx
     from vmexport.model import VideoMamba, resolve_model, save_checkpoint

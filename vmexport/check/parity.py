@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmexport.config.progress import Say
 from vmexport.runtime import open_runner
 from vmexport.runtime.compare import ParityReport, compare_runners, random_clips
 from vmexport.runtime.runner import Array, Runner
@@ -26,7 +27,7 @@ def check_parity(
     bisect: bool = False,
     library: str = "auto",
     threads: int = 0,
-    progress: Callable[[str], None] | None = None,
+    progress: Say | None = None,
 ) -> ParityReport:
     """Compare two models: finite first, then differences, cosine and first class, at every batch.
 

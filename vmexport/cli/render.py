@@ -8,7 +8,7 @@ import logging
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -26,6 +26,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from vmexport.config import progress as steps
+from vmexport.config.progress import Say
 from vmexport.errors import VmexportError
 
 if TYPE_CHECKING:
@@ -151,7 +153,7 @@ def plain(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def progress(activity: str) -> Iterator[Callable[[str], None]]:
+def progress(activity: str) -> Iterator[Say]:
     """Show on stderr what is being done: a spinner and the time on a terminal, one line a step elsewhere.
 
     Yields:
@@ -169,7 +171,7 @@ def progress(activity: str) -> Iterator[Callable[[str], None]]:
 
 
 @contextlib.contextmanager
-def counted_progress(activity: str, show: bool = True) -> Iterator[Callable[[str, int, int], None]]:
+def counted_progress(activity: str, show: bool = True) -> Iterator[steps.Progress]:
     """As `progress`, for work whose steps are counted: a bar on a terminal; elsewhere only its stages.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 from vmexport.cli import options, render
 from vmexport.cli.card_settings import Settings, parse_settings
 from vmexport.config.choices import InitPosition, Layout, TrainingDevice, TrainingPrecision
+from vmexport.config.progress import Say
 from vmexport.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _epoch_line(main: bool) -> Any:
     return line if main else None
 
 
-def _say_interrupted(stopped: Any, main: bool, say: Callable[[str], None]) -> None:
+def _say_interrupted(stopped: Any, main: bool, say: Say) -> None:
     """Where the run stands, and the command that goes on, for `say` to print."""
     if not main:
         return

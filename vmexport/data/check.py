@@ -6,12 +6,13 @@ import contextlib
 import queue
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from vmexport.config.progress import Progress
 from vmexport.data.check_one import Examined, Examiner, examine
 from vmexport.data.index import VideoIndex
 from vmexport.errors import UsageError
@@ -92,7 +93,7 @@ def check_data(
     *,
     quick: bool = False,
     workers: int = 0,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> DataReport:
     """Decode every video of an index.
 

@@ -56,11 +56,3 @@ class VideoIndex:
     def num_classes(self) -> int:
         """Number of classes of the data set, those without a video in this split included."""
         return len(self.classes)
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """Videos of each class, in label order."""
-        counts = [0] * len(self.classes)
-        for sample in self.samples:
-            counts[sample.label] += 1
-        return tuple(counts)

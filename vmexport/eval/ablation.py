@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 
 from vmexport.config import ModelInfo
 from vmexport.config.flops import count, count_parameters
+from vmexport.config.progress import Progress
 from vmexport.errors import InputError, UsageError
 from vmexport.eval.ablation_plan import EMBEDDING, WIDTH, Variant, table
 from vmexport.eval.evaluation import EvaluationRequest, evaluate
@@ -24,8 +25,6 @@ from vmexport.train.run import train_model
 
 RESULT = "ablation.json"
 """File in a finished row's folder, by which a second call knows that it is done."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

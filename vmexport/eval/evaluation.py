@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vmexport.config.progress import Progress
 from vmexport.data import EvaluationClips, VideoIndex, open_index
 from vmexport.errors import InputError, UsageError
 from vmexport.eval.labels import match_labels
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from vmexport.model import VideoMamba
 
 NATURAL = "sequential"
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, and how many of how many videos are done."""
 
 
 @dataclass(frozen=True)

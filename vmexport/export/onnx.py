@@ -9,11 +9,12 @@ from pathlib import Path
 import onnx
 
 from vmexport.config import BatchProfile, ModelInfo
+from vmexport.config.progress import Say
 from vmexport.errors import BuildError
 from vmexport.export.attach import attach_functions
 from vmexport.export.metadata import write_info
 from vmexport.export.report import ExportReport
-from vmexport.export.request import DEFAULT_OPSET, Progress, Request, network_and_name
+from vmexport.export.request import DEFAULT_OPSET, Request, network_and_name
 from vmexport.export.trace import trace
 from vmexport.export.verify import count_nodes, verify
 from vmexport.files import atomic_write
@@ -35,7 +36,7 @@ def export_onnx(
     check: bool = True,
     fallback: bool = True,
     opset: int = DEFAULT_OPSET,
-    progress: Progress | None = None,
+    progress: Say | None = None,
 ) -> ExportReport:
     """Export a network to ONNX: input `clips (B, 3, T, H, W)` float32, output `logits (B, classes)` float32.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import onnx
 from vmexport.config import BatchProfile, ModelInfo
 from vmexport.config.choices import PRECISIONS
 from vmexport.config.names import WRITE_ONNX, is_onnx
+from vmexport.config.progress import Say
 from vmexport.errors import InputError, UsageError
 from vmexport.export.attach import ONE_LEVEL, TWO_LEVEL, attach_functions
 from vmexport.export.graph import operator_nodes
@@ -54,7 +54,7 @@ def prepare(
     profile: BatchProfile | None = None,
     form: str = PLUGIN,
     reference: bool = True,
-    progress: Callable[[str], None] | None = None,
+    progress: Say | None = None,
 ) -> Prepared:
     """Bring a network or an exported file into the form, precision and batch profile that an engine needs.
 

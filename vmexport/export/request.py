@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from vmexport.config import BatchProfile
 from vmexport.config.choices import Precision
 from vmexport.config.names import ONNX_SUFFIX, is_onnx
+from vmexport.config.progress import Say
 from vmexport.errors import EnvironmentProblem, InputError, UsageError
 from vmexport.files import require_writable
 from vmexport.model import VideoMamba, resolve_model
@@ -24,8 +24,6 @@ OPSETS = (18, 19, 20)
 DEFAULT_OPSET = 18
 PRECISIONS = (Precision.FP32.value, Precision.FP16.value)
 """Those in which ONNX Runtime runs a file on a CPU."""
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Request:
     check: bool
     fallback: bool
     opset: int
-    progress: Progress
+    progress: Say
 
     def refuse(self) -> None:
         """Refuse what cannot be exported.

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from vmexport.config.choices import Cuda
+from vmexport.config.progress import Progress
 from vmexport.config.threads import usable_cores
 from vmexport.errors import BuildError, UsageError
 from vmexport.files import FULL_DISK
 from vmexport.native import cache, gpu
 from vmexport.native.cache import BUILT, Target, built, parse_targets
-from vmexport.native.cmake import Progress, disk_full, run_step
+from vmexport.native.cmake import disk_full, run_step
 from vmexport.native.libraries import ABI_VERSION
 from vmexport.native.sources import require_sources, source_digest
 from vmexport.native.toolchain import Toolchain, find_toolchain

@@ -7,13 +7,11 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from vmexport.config.progress import Progress
 from vmexport.errors import BuildError, EnvironmentProblem, OutOfMemory, VmexportError
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, and how many of how many steps are (0 of 0 where nobody knows)."""
 
 _STEP = re.compile(r"\[\s*(\d+)(?:/(\d+)|%)\]\s+(.*)")  # "[3/14] Building ..." of ninja, "[ 21%] ..." of make
 _FAILED = re.compile(r"\bFAILED\b|\berror\b|CMake Error|\*\*\*", re.IGNORECASE)

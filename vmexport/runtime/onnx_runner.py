@@ -45,11 +45,6 @@ class OnnxRunner(Runner):
         self._registered = False
 
     @property
-    def uses_library(self) -> bool:
-        """Whether the operator library computes the scans; otherwise the file's function body does."""
-        return self._registered
-
-    @property
     def description(self) -> str:
         """Name and version of the backend, and what computes the scans."""
         how = "operator library" if self._registered else "function body"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from accelerate import Accelerator
 
 from vmexport.config.names import WEIGHTS_FILE
+from vmexport.config.progress import Progress
 from vmexport.data import TrainingClips
 from vmexport.errors import BuildError, InputError
 from vmexport.model import VideoMamba, save_checkpoint
@@ -22,11 +23,10 @@ from vmexport.train.optimiser import learning_rate
 from vmexport.train.plan import Plan
 from vmexport.train.publish import MARK
 from vmexport.train.request import EpochRecord
-from vmexport.train.state import Learner, Progress, save_state
+from vmexport.train.state import Learner, Position, save_state
 from vmexport.train.step import Stepper, StepResult
 from vmexport.train.validate import Tally, share, tally
 
-ProgressCall = Callable[[str, int, int], None]
 EpochCall = Callable[[EpochRecord], None]
 
 
@@ -39,7 +39,7 @@ class Watchers:
         epoch: called with each finished epoch.
     """
 
-    progress: ProgressCall | None = None
+    progress: Progress | None = None
     epoch: EpochCall | None = None
 
 
@@ -61,7 +61,7 @@ class Loop:
         accelerator: Accelerator,
         learner: Learner,
         stepper: Stepper,
-        progress: Progress,
+        progress: Position,
         workers: int,
     ) -> None:
         self.plan, self.accelerator, self.learner, self.stepper = plan, accelerator, learner, stepper

@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from vmexport.config.names import WEIGHTS_FILE
+from vmexport.config.progress import Progress
 from vmexport.config.threads import usable_cores
 from vmexport.errors import InputError, UsageError
 from vmexport.files import atomic_write, explain_write_error, remove_debris
@@ -29,7 +30,7 @@ from vmexport.train.plan import Plan, make_plan
 from vmexport.train.publish import publish
 from vmexport.train.regularise import MovingAverage, attach_drop_path, recompute_activations
 from vmexport.train.request import EpochRecord, TrainingRequest, TrainReport
-from vmexport.train.state import FOLDER, Learner, Progress, checkpoints, restore
+from vmexport.train.state import FOLDER, Learner, Position, checkpoints, restore
 from vmexport.train.step import Stepper
 
 MOST_WORKERS = 8
@@ -39,7 +40,7 @@ PRECISION_OF_DEVICE = {"cpu": "fp32", "cuda": "bf16"}
 def train_model(
     request: TrainingRequest | None = None,
     *,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     on_notes: Callable[[tuple[str, ...]], None] | None = None,
 ) -> TrainReport:
@@ -164,10 +165,10 @@ def _agree_on_folder(plan: Plan, accelerator: Accelerator) -> Plan:
     return replace(plan, out=Path(chosen[0]))
 
 
-def _restore(plan: Plan, learner: Learner) -> Progress:
+def _restore(plan: Plan, learner: Learner) -> Position:
     """Put the checkpoint's weights in place; where the run stands."""
     if plan.saved is None:
-        return Progress()
+        return Position()
     restore(learner, plan.saved)
     return plan.saved.progress
 

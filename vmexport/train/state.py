@@ -27,7 +27,7 @@ FORMAT = 1
 
 
 @dataclass
-class Progress:
+class Position:
     """Where a run stands.
 
     Attributes:
@@ -73,7 +73,7 @@ class Learner:
 
 
 def save_state(
-    learner: Learner, progress: Progress, identity: Mapping[str, Any], out: Path, keep: int
+    learner: Learner, progress: Position, identity: Mapping[str, Any], out: Path, keep: int
 ) -> Path:
     """Write a checkpoint, whole or not at all, and remove those beyond the last `keep`.
 
@@ -125,7 +125,7 @@ class SavedState:
 
     path: Path
     tensors: Mapping[str, Tensor]
-    progress: Progress
+    progress: Position
     identity: Mapping[str, Any]
 
 
@@ -150,7 +150,7 @@ def read_state(path: Path) -> SavedState:
                     f"{path} is of another version", f"format {record['format']}, expected {FORMAT}"
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return SavedState(path, tensors, Progress(**record["progress"]), record["identity"])
+            return SavedState(path, tensors, Position(**record["progress"]), record["identity"])
     except FileNotFoundError as error:
         raise InputError(f"there is no checkpoint {path}", "", f"see: ls {path.parent}") from error
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:

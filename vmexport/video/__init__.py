@@ -2,7 +2,7 @@
 
 from vmexport.video.clip import load_clips
 from vmexport.video.decode import FrameReader, read_frames
-from vmexport.video.encode import write_demo_clip, write_film
+from vmexport.video.encode import write_film
 from vmexport.video.info import VideoInfo, probe
 from vmexport.video.sampling import Views, clip_indices, parse_views
 
@@ -15,6 +15,5 @@ __all__ = [
     "parse_views",
     "probe",
     "read_frames",
-    "write_demo_clip",
     "write_film",
 ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vmexport.config.progress import Progress
 from vmexport.data.synth.layouts import Film, layout
 from vmexport.data.synth.motion import motions
 from vmexport.data.synth.scene import draw_scene, film
@@ -112,7 +113,7 @@ def synthesize(
     settings: SynthSettings | None = None,
     *,
     force: bool = False,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> SynthReport:
     """Write the motion data set: H.264 films whose class is the order of two motions.
 

@@ -36,11 +36,6 @@ def chunk_tokens(length: int) -> int:
     return max(1, round(math.sqrt(length / 2)))
 
 
-def serial_steps(length: int, chunk: int) -> int:
-    """Steps that wait for one another: two passes over a chunk and one over the chunks."""
-    return 2 * chunk + math.ceil(length / chunk)
-
-
 def two_level_scan_function(
     *,
     directions: Sequence[int],

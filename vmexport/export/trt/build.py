@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from vmexport.config.progress import Progress
 from vmexport.errors import BuildError
 from vmexport.export.trt.target import ADVICE
 from vmexport.runtime.tensorrt.features import TensorRT
@@ -18,8 +19,6 @@ from vmexport.runtime.tensorrt.logger import complaints, raise_for_memory, reaso
 
 LOG = logging.getLogger("vmexport.tensorrt")
 
-Progress = Callable[[str, int, int], None]
-"""Takes what is being done, and how many of how many steps are (0 of 0: a stage begins)."""
 
 STEPS = 1000
 """Parts that a build is reported in."""

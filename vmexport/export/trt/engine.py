@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from vmexport.config import ModelInfo
 from vmexport.config.names import ENGINE_FILE
+from vmexport.config.progress import Progress
 from vmexport.export.attach import TWO_LEVEL
 from vmexport.export.prepare import PLUGIN, Prepared, prepare
-from vmexport.export.trt.build import Progress, build_serialized
+from vmexport.export.trt.build import build_serialized
 from vmexport.export.trt.config import new_builder, new_config, set_workspace
 from vmexport.export.trt.layers import LayerTime, layer_times
 from vmexport.export.trt.network import add_profile, check_network, parse_network

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import onnx
 
+from vmexport.config.progress import Progress
 from vmexport.errors import InputError
 from vmexport.export.prepare import Prepared
-from vmexport.export.trt.build import Progress
 from vmexport.export.trt.settings import EngineSettings
 from vmexport.export.trt.target import Target
 from vmexport.package import VERSION
