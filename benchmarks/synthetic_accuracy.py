@@ -21,7 +21,7 @@ from typing import Any
 from common import Goal, argument_parser, begin, finish
 
 from vmexport.data import SynthSettings, synthesize
-from vmexport.eval import REORDERINGS, EvaluationReport, EvaluationRequest, evaluate
+from vmexport.eval import REORDERINGS, EvaluationReport, evaluate
 from vmexport.eval.ablation import ablate
 from vmexport.export import export_onnx
 from vmexport.runtime import open_runner
@@ -44,7 +44,7 @@ def train(data: Path, out: Path) -> dict[str, Any]:
     """Train the card; every epoch, and what it cost."""
     request = TrainingRequest(data=data, config="synthetic", out=out, resume="auto", publish=False)
     report = train_model(
-        request, progress=say, on_epoch=lambda e: print(f"epoch {e.epoch}: {e.top1}", flush=True)
+        request=request, progress=say, on_epoch=lambda e: print(f"epoch {e.epoch}: {e.top1}", flush=True)
     )
     return {
         "epochs": [asdict(epoch) for epoch in report.epochs],
@@ -71,7 +71,7 @@ def evaluations(model: Path, data: Path) -> dict[str, EvaluationReport]:
         print(f"evaluating {name}", flush=True)
         orders = tuple(REORDERINGS) if name == "PyTorch" else ("sequential",)
         with form() as runner:
-            found[name] = evaluate(runner, data, EvaluationRequest(reorder=orders))
+            found[name] = evaluate(runner, data, reorder=orders)
     return found
 
 
@@ -119,7 +119,7 @@ def main() -> int:
         found = evaluations(trained / "model.safetensors", data)
         settings = {"recipe.epochs": options.table_epochs}
         request = TrainingRequest(data=data, config="synthetic", settings=settings)
-        table = ablate(2, request, work / "table-2", progress=say)
+        table = ablate(2, request=request, out=work / "table-2", progress=say)
     details = {
         "data": {"clips": options.clips, "classes": CLASSES, "seed": SEED},
         "training": training,

@@ -76,27 +76,27 @@ def test_rows_are_trained_once(
         trained.append(request)
         if len(trained) == 2:
             raise KeyboardInterrupt
-        return real(request, **words)
+        return real(request=request, **words)
 
     monkeypatch.setattr(ablation, "train_model", train)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        ablate(2, request_of_a_set, tmp_path / "out")
-    report = ablate(2, request_of_a_set, tmp_path / "out")
+        ablate(2, request=request_of_a_set, out=tmp_path / "out")
+    report = ablate(2, request=request_of_a_set, out=tmp_path / "out")
     names = ["spatial", "temporal", "temporal", "spatiotemporal"]  # the interrupted one twice
     assert [Path(str(request.out)).name for request in trained] == names
     assert [row.name for row in report.rows] == ["spatial", "temporal", "spatiotemporal"]
     assert all(row.videos == 6 and 0 <= row.top1 <= 1 and row.epochs == 1 for row in report.rows)
     assert not (tmp_path / "model.safetensors").exists()
-    again = ablate(2, request_of_a_set, tmp_path / "out")
+    again = ablate(2, request=request_of_a_set, out=tmp_path / "out")
     assert (again.rows, len(trained)) == (report.rows, 4)
 
     other = replace(request_of_a_set, settings={"recipe.seed": 1})
     with pytest.raises(InputError, match="they differ in settings"):
-        ablate(2, other, tmp_path / "out")
+        ablate(2, request=other, out=tmp_path / "out")
     (tmp_path / "out" / "spatial" / RESULT).write_text("{")
     with pytest.raises(InputError, match="damaged"):
-        ablate(2, request_of_a_set, tmp_path / "out")
+        ablate(2, request=request_of_a_set, out=tmp_path / "out")
 
 
 def test_weights_that_make_all_rows_the_same_are_refused(
@@ -104,9 +104,9 @@ def test_weights_that_make_all_rows_the_same_are_refused(
 ) -> None:
     video = replace(request_of_a_set, init=fixtures_dir / "opengvlab_videomamba.pth")
     with pytest.raises(UsageError, match="compares widths"):
-        ablate(6, video, tmp_path / "out")
+        ablate(6, request=video, out=tmp_path / "out")
     with pytest.raises(UsageError, match="an image model's positions"):
-        ablate(3, video, tmp_path / "out")
+        ablate(3, request=video, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -32,7 +32,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("cls_position", ["first", "middle", "none"])
 def test_a_map_is_the_mean_of_the_networks_own_delta(video: Path, cls_position: str) -> None:
     model = small_model(frames=FRAMES, size=48, depth=3, cls_position=cls_position)
-    maps = delta_maps(model, video, [2, 0])
+    maps = delta_maps(model, video, layers=[2, 0])
     a = model.architecture
     assert maps.values.shape == (2, 2, *a.grid)
     assert (maps.layers, maps.directions, maps.tubelet) == ((2, 0), ("forward", "spatiotemporal"), 2)
@@ -85,7 +85,7 @@ def test_the_pictures_are_what_the_model_saw(video: Path) -> None:
 @pytest.mark.parametrize("layers", [[2], [-1], []])
 def test_layers_that_are_not_there_are_refused(video: Path, layers: list[int]) -> None:
     with pytest.raises(UsageError, match="it has 2, counted from 0 to 1"):
-        delta_maps(small_model(frames=FRAMES), video, layers)
+        delta_maps(small_model(frames=FRAMES), video, layers=layers)
 
 
 def test_delta_that_is_not_finite_is_an_error(video: Path) -> None:

@@ -59,7 +59,7 @@ class Brightness(Runner):
 
 def run(data: Path, runner: Runner | None = None, **settings: object) -> EvaluationReport:
     with runner or Brightness() as opened:
-        return evaluate(opened, data, EvaluationRequest(**settings))  # type: ignore[arg-type]
+        return evaluate(opened, data, request=EvaluationRequest(**settings))  # type: ignore[arg-type]
 
 
 def test_a_model_that_is_always_right(films_of_classes: Path) -> None:
@@ -207,10 +207,10 @@ def test_every_form_of_a_model_has_the_same_accuracy_to_the_sample(
     export_onnx(model, tmp_path / "model.onnx", batch="1:2:4")
     export_onnx(model, tmp_path / "half.onnx", batch=1, precision="fp16")
     request = EvaluationRequest(views="2x1", reorder=("interleaved", "sequential"))
-    expected = evaluate(model, index, request)
+    expected = evaluate(model, index, request=request)
     for name, library, atol in (("model", "auto", 1e-5), ("model", "off", 1e-5), ("half", "auto", 5e-3)):
         with open_runner(tmp_path / f"{name}.onnx", library=library) as runner:
-            found = evaluate(runner, index, request)
+            found = evaluate(runner, index, request=request)
         assert [one.predicted for one in found.results] == [one.predicted for one in expected.results]
         for one, other in zip(found.results, expected.results, strict=True):
             assert one.probability == pytest.approx(other.probability, abs=atol)

@@ -207,7 +207,7 @@ def test_refusals(arguments: dict[str, Any], error: type[Exception], words: str,
 def test_a_check_that_nothing_here_can_run_is_refused_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vmexport.export.request.library_path", lambda name: None)
+    monkeypatch.setattr("vmexport.export.refusals.library_path", lambda name: None)
     with pytest.raises(EnvironmentProblem, match="--no-check"):
         export_onnx(small_model(), tmp_path / "model.onnx", fallback=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)

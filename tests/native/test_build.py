@@ -75,7 +75,7 @@ def is_gone(process: int) -> bool:
 
 def test_a_build_is_one_private_entry(cmake: FakeCmake) -> None:
     steps: list[tuple[str, int, int]] = []
-    report = build_plugins("off", progress=lambda *step: steps.append(step))
+    report = build_plugins(cuda="off", progress=lambda *step: steps.append(step))
     assert [(target.name, target.state, target.detail) for target in report.targets] == list(BOTH)
     assert not report.reused
     assert {path.name for path in report.folder.iterdir()} == {
@@ -94,12 +94,12 @@ def test_a_build_is_one_private_entry(cmake: FakeCmake) -> None:
 
 
 def test_a_second_build_is_reused_and_force_replaces_it(cmake: FakeCmake) -> None:
-    first = build_plugins("off")
-    again = build_plugins("off")
+    first = build_plugins(cuda="off")
+    again = build_plugins(cuda="off")
     assert again.reused
     assert again.folder == first.folder
     assert len(cmake.calls("--build")) == len(cmake.calls("-S")) == 1
-    forced = build_plugins("off", force=True)
+    forced = build_plugins(cuda="off", force=True)
     assert not forced.reused
     assert [entry.folder for entry in cache.entries()] == [forced.folder]
     assert_no_debris()
@@ -111,9 +111,9 @@ def test_a_second_build_is_reused_and_force_replaces_it(cmake: FakeCmake) -> Non
 def test_other_tools_are_another_entry(
     cmake: FakeCmake, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    first = build_plugins("off")
+    first = build_plugins(cuda="off")
     monkeypatch.setenv(name, value)
-    second = build_plugins("off")
+    second = build_plugins(cuda="off")
     assert not second.reused
     assert {entry.folder for entry in cache.entries()} == {first.folder, second.folder}
     assert (value in cmake.calls("-S")[-1]) == (name == "CMAKE_ARGS")
@@ -122,12 +122,12 @@ def test_other_tools_are_another_entry(
 def test_what_was_skipped_is_asked_for_again(cmake: FakeCmake, monkeypatch: pytest.MonkeyPatch) -> None:
     cmake.announce((BOTH[0], ("libvmexport_ort.so", "SKIPPED", "no headers")))
     monkeypatch.setenv("FAKE_LIBRARIES", cmake.environment["FAKE_LIBRARIES"])
-    first = build_plugins("off")
-    assert build_plugins("off").reused
+    first = build_plugins(cuda="off")
+    assert build_plugins(cuda="off").reused
     assert len(cmake.calls("--build")) == 1
     cmake.announce(BOTH)
     monkeypatch.setenv("FAKE_LIBRARIES", cmake.environment["FAKE_LIBRARIES"])
-    second = build_plugins("off")
+    second = build_plugins(cuda="off")
     assert not second.reused
     assert (second.folder / "libvmexport_ort.so").exists()
     assert not first.folder.exists()
@@ -136,9 +136,9 @@ def test_what_was_skipped_is_asked_for_again(cmake: FakeCmake, monkeypatch: pyte
 def test_architectures_reach_cmake(cmake: FakeCmake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vmexport.native.gpu.compute_capabilities", lambda: ("89",))
     monkeypatch.setattr("vmexport.native.toolchain.find_nvcc", lambda: "/bin/true")
-    assert build_plugins("auto").architectures == ("89",)
-    assert build_plugins("auto", "90, 87").architectures == ("87", "90")
-    assert build_plugins("on", "all").architectures == ()
+    assert build_plugins(cuda="auto").architectures == ("89",)
+    assert build_plugins(cuda="auto", architectures="90, 87").architectures == ("87", "90")
+    assert build_plugins(cuda="on", architectures="all").architectures == ()
     native, listed, everything = cmake.calls("-S")
     assert "-DVMEXPORT_CUDA=AUTO -DVMEXPORT_CUDA_ARCHITECTURES=89" in native
     assert "-DVMEXPORT_CUDA_ARCHITECTURES=87;90" in listed
@@ -148,7 +148,7 @@ def test_architectures_reach_cmake(cmake: FakeCmake, monkeypatch: pytest.MonkeyP
 
 def test_without_a_gpu_native_is_all_and_says_so(cmake: FakeCmake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vmexport.native.gpu.compute_capabilities", lambda: ())
-    report = build_plugins("auto")
+    report = build_plugins(cuda="auto")
     assert report.architectures == ()
     assert "all architectures" in report.notes[0]
 
@@ -166,7 +166,7 @@ def test_a_compile_failure_shows_its_end_and_the_log(
 ) -> None:
     monkeypatch.setenv("FAKE_MODE", "fail")
     with pytest.raises(BuildError) as caught:
-        build_plugins("off")
+        build_plugins(cuda="off")
     assert caught.value.why.splitlines() == ["FAILED: two.o", "two.cpp:7:1: error: expected a semicolon"]
     log = Path(caught.value.fix.removeprefix("read the whole log: "))
     assert "before 1\n" in log.read_text()
@@ -176,10 +176,10 @@ def test_a_compile_failure_shows_its_end_and_the_log(
 
 
 def test_a_failure_keeps_the_entry_that_was_there(cmake: FakeCmake, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = build_plugins("off")
+    first = build_plugins(cuda="off")
     monkeypatch.setenv("FAKE_MODE", "fail")
     with pytest.raises(BuildError):
-        build_plugins("off", force=True)
+        build_plugins(cuda="off", force=True)
     assert (first.folder / "libvmexport_scan.so").exists()
 
 
@@ -189,7 +189,7 @@ def test_a_full_disk_and_a_full_memory_are_named(
 ) -> None:
     monkeypatch.setenv("FAKE_MODE", mode)
     with pytest.raises(kind, match="the disk is full" if mode == "full" else "--jobs 1"):
-        build_plugins("off")
+        build_plugins(cuda="off")
     assert_no_debris()
 
 
@@ -199,21 +199,21 @@ def test_a_disk_that_fills_while_publishing(cmake: FakeCmake, monkeypatch: pytes
 
     monkeypatch.setattr(cache, "publish", full)
     with pytest.raises(BuildError, match="the disk is full"):
-        build_plugins("off")
+        build_plugins(cuda="off")
     assert_no_debris()
 
 
 def test_a_library_that_does_not_come_is_an_error(cmake: FakeCmake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_MODE", "nothing")
     with pytest.raises(BuildError, match=r"no libvmexport_scan\.so, libvmexport_ort\.so"):
-        build_plugins("off")
+        build_plugins(cuda="off")
     assert_no_debris()
 
 
 def test_a_cmake_without_a_report_is_an_error(cmake: FakeCmake) -> None:
     cmake.targets_file.write_text("{}")
     with pytest.raises(BuildError, match="no report of its targets"):
-        build_plugins("off")
+        build_plugins(cuda="off")
 
 
 def test_ctrl_c_leaves_no_half(cmake: FakeCmake, root_dir: Path) -> None:
@@ -249,7 +249,7 @@ def test_the_debris_of_a_killed_build_goes_with_the_next(cmake: FakeCmake, root_
     with contextlib.suppress(ProcessLookupError):
         os.killpg(compiler, signal.SIGKILL)
     assert (cache.cache_root() / "scratch").exists()
-    assert not build_plugins("off").reused
+    assert not build_plugins(cuda="off").reused
     assert_no_debris()
 
 
@@ -258,7 +258,7 @@ def test_a_cache_folder_of_others_is_refused(cmake: FakeCmake) -> None:
     root.mkdir(parents=True)
     root.chmod(0o770)
     with pytest.raises(EnvironmentProblem, match="its group may write it") as caught:
-        build_plugins("off")
+        build_plugins(cuda="off")
     assert caught.value.fix.startswith(f"chmod g-w {root}")
 
 
@@ -267,7 +267,7 @@ def test_a_cache_folder_that_cannot_be_made_is_named(cmake: FakeCmake) -> None:
     root.parent.mkdir(parents=True)
     root.write_text("a file")
     with pytest.raises(EnvironmentProblem, match=f"cannot write the cache folder {root}"):
-        build_plugins("off")
+        build_plugins(cuda="off")
 
 
 def test_a_cache_folder_where_no_folder_can_be_is_named(
@@ -275,14 +275,14 @@ def test_a_cache_folder_where_no_folder_can_be_is_named(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")  # the system says: no such file
     with pytest.raises(EnvironmentProblem, match="cannot write the cache folder /proc/nowhere") as caught:
-        build_plugins("off")
+        build_plugins(cuda="off")
     assert caught.value.fix.startswith("XDG_CACHE_HOME=")
 
 
 def test_old_entries_go(cmake: FakeCmake, monkeypatch: pytest.MonkeyPatch) -> None:
     for count in range(cache.KEPT_ENTRIES + 2):
         monkeypatch.setenv("CXXFLAGS", f"-DN={count}")
-        newest = build_plugins("off")
+        newest = build_plugins(cuda="off")
     assert len(cache.entries()) == cache.KEPT_ENTRIES
     assert cache.entries()[0].folder == newest.folder
 
@@ -291,8 +291,8 @@ def test_downloaded_headers_are_kept_for_the_next_build(cmake: FakeCmake, tmp_pa
     script = cmake.folder / "cmake"
     fetch = 'mkdir -p "$4/onnxruntime-headers/include" && '
     script.write_text(script.read_text().replace("-S) ", f"-S) {fetch}"))
-    build_plugins("off")
-    build_plugins("off", force=True)
+    build_plugins(cuda="off")
+    build_plugins(cuda="off", force=True)
     first, second = cmake.calls("-S")
     assert "VMEXPORT_ORT_INCLUDE_DIR" not in first
     (kept,) = (cache.cache_root() / "headers").iterdir()

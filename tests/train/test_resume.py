@@ -36,7 +36,7 @@ def whole(motion: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainReport
     request = TrainingRequest(
         data=motion, config="synthetic", out=out, workers=0, device="cpu", publish=False, settings=TINY
     )
-    return train_model(request)
+    return train_model(request=request)
 
 
 def stop_after(steps: int) -> Callable[[str, int, int], None]:
@@ -71,11 +71,11 @@ def test_ctrl_c_then_resume_ends_in_the_same_weights(
     tiny: Tiny, tmp_path: Path, whole: TrainReport, steps: int
 ) -> None:
     with pytest.raises(Interrupted) as caught:
-        train_model(tiny(), progress=stop_after(steps))
+        train_model(request=tiny(), progress=stop_after(steps))
     assert caught.value.step is not None
     assert steps <= caught.value.step <= steps + 1
     assert caught.value.resume == f"vmexport train --resume {tmp_path / 'run'}"
-    report = train_model(TrainingRequest(resume=tmp_path / "run", workers=0, device="cpu", publish=False))
+    report = train_model(resume=tmp_path / "run", workers=0, device="cpu", publish=False)
     assert report.resumed_at == caught.value.step
     assert_same_end(tmp_path / "run", whole)
 
@@ -84,10 +84,10 @@ def test_interrupted_again_and_again(tiny: Tiny, tmp_path: Path, whole: TrainRep
     request, interruptions = tiny(), 0
     for steps in (1, 5, 7):
         with pytest.raises(Interrupted):
-            train_model(request, progress=stop_after(steps))
+            train_model(request=request, progress=stop_after(steps))
         interruptions += 1
         request = TrainingRequest(resume="auto", out=tmp_path / "run", workers=0, device="cpu", publish=False)
-    train_model(request)
+    train_model(request=request)
     assert interruptions == 3
     assert_same_end(tmp_path / "run", whole)
 
@@ -107,7 +107,7 @@ def killed(motion: Path, tmp_path: Path) -> Path:
 def test_killed_then_resumed_ends_in_the_same_weights(killed: Path, whole: TrainReport) -> None:
     assert checkpoints(killed)
     request = TrainingRequest(resume=killed, workers=0, device="cpu", publish=False, checkpoint_steps=2)
-    train_model(request)
+    train_model(request=request)
     assert_same_end(killed, whole)
     assert not list(killed.rglob(".*"))
 
@@ -119,7 +119,7 @@ def test_a_second_signal_does_not_wait(tiny: Tiny, tmp_path: Path) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted) as caught:
-        train_model(tiny(), progress=watch)
+        train_model(request=tiny(), progress=watch)
     assert caught.value.step == 0
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -131,9 +131,9 @@ def test_impatience_during_validation_costs_no_epoch(tiny: Tiny, tmp_path: Path,
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted) as caught:
-        train_model(tiny(), progress=watch)
+        train_model(request=tiny(), progress=watch)
     assert caught.value.step == 3
-    train_model(TrainingRequest(resume=tmp_path / "run", workers=0, device="cpu", publish=False))
+    train_model(resume=tmp_path / "run", workers=0, device="cpu", publish=False)
     assert_same_end(tmp_path / "run", whole)
 
 
@@ -145,9 +145,9 @@ def test_stopped_between_the_record_of_an_epoch_and_its_checkpoint(
 
     monkeypatch.setattr("vmexport.train.loop.draw_curves", stop)
     with pytest.raises(Interrupted):
-        train_model(tiny())
+        train_model(request=tiny())
     monkeypatch.undo()
-    train_model(TrainingRequest(resume=tmp_path / "run", workers=0, device="cpu", publish=False))
+    train_model(resume=tmp_path / "run", workers=0, device="cpu", publish=False)
     assert_same_end(tmp_path / "run", whole)
 
 
@@ -174,30 +174,30 @@ def test_a_signal_in_a_finaliser_is_not_printed(capfd: pytest.CaptureFixture[str
 
 
 def test_a_run_without_checkpoints_cannot_go_on(tiny: Tiny, tmp_path: Path) -> None:
-    train_model(tiny({"recipe.epochs": 1}))
+    train_model(request=tiny({"recipe.epochs": 1}))
     for path in checkpoints(tmp_path / "run"):
         path.unlink()
     with pytest.raises(InputError, match="no checkpoint left"):
-        train_model(tiny(resume="auto"))
+        train_model(request=tiny(resume="auto"))
 
 
 def test_an_earlier_checkpoint_can_be_named(tiny: Tiny, tmp_path: Path, whole: TrainReport) -> None:
-    train_model(tiny(keep=9))
+    train_model(request=tiny(keep=9))
     chosen = checkpoints(tmp_path / "run")[1]
-    report = train_model(TrainingRequest(resume=chosen, workers=0, device="cpu", publish=False))
+    report = train_model(resume=chosen, workers=0, device="cpu", publish=False)
     assert report.resumed_at == 3
     assert_same_end(tmp_path / "run", whole)
 
 
 def test_a_finished_run_has_nothing_left_to_do(tiny: Tiny, tmp_path: Path) -> None:
-    first = train_model(tiny({"recipe.epochs": 1}))
-    again = train_model(TrainingRequest(resume=tmp_path / "run", workers=0, device="cpu", publish=False))
+    first = train_model(request=tiny({"recipe.epochs": 1}))
+    again = train_model(resume=tmp_path / "run", workers=0, device="cpu", publish=False)
     assert again.resumed_at == again.steps == first.steps
     assert again.top1 == first.top1
 
 
 def test_auto_begins_where_there_is_no_run(tiny: Tiny, tmp_path: Path) -> None:
-    assert train_model(tiny({"recipe.epochs": 1}, resume="auto")).resumed_at == 0
+    assert train_model(request=tiny({"recipe.epochs": 1}, resume="auto")).resumed_at == 0
 
 
 @pytest.mark.parametrize(
@@ -211,34 +211,34 @@ def test_auto_begins_where_there_is_no_run(tiny: Tiny, tmp_path: Path) -> None:
 def test_other_settings_are_refused_by_name(
     tiny: Tiny, tmp_path: Path, settings: dict[str, Any], named: str
 ) -> None:
-    train_model(tiny({"recipe.epochs": 1}))
+    train_model(request=tiny({"recipe.epochs": 1}))
     with pytest.raises(InputError, match="cannot be resumed with other settings") as caught:
-        train_model(TrainingRequest(resume=tmp_path / "run", settings=settings, workers=0, device="cpu"))
+        train_model(resume=tmp_path / "run", settings=settings, workers=0, device="cpu")
     assert caught.value.why == named
 
 
 def test_another_card_and_other_data_are_refused(tiny: Tiny, tmp_path: Path) -> None:
-    train_model(tiny({"recipe.epochs": 1}))
+    train_model(request=tiny({"recipe.epochs": 1}))
     other = synthesize(
         tmp_path / "other", SynthSettings(clips=12, classes=2, size=32, frames=8, validation=0.5)
     )
     resumed = TrainingRequest(resume=tmp_path / "run", workers=0, device="cpu")
     with pytest.raises(InputError) as caught:
-        train_model(replace(resumed, data=other.path))
+        train_model(request=replace(resumed, data=other.path))
     assert "data.videos was 12, now 6" in caught.value.why
     with pytest.raises(InputError) as caught:
-        train_model(replace(resumed, config="kinetics400"))
+        train_model(request=replace(resumed, config="kinetics400"))
     assert "architecture.d_model was 16, now 384" in caught.value.why
 
 
 def test_a_resumed_run_stays_in_its_folder(tiny: Tiny, tmp_path: Path) -> None:
-    train_model(tiny({"recipe.epochs": 1}))
+    train_model(request=tiny({"recipe.epochs": 1}))
     with pytest.raises(UsageError, match="stays in its folder"):
-        train_model(tiny(resume=tmp_path / "run", out=tmp_path / "elsewhere"))
+        train_model(request=tiny(resume=tmp_path / "run", out=tmp_path / "elsewhere"))
 
 
 def test_no_run_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run to resume"):
-        train_model(TrainingRequest(resume=tmp_path))
+        train_model(resume=tmp_path)
     with pytest.raises(InputError, match="no run to resume"):
-        train_model(TrainingRequest(resume=tmp_path / "none"))
+        train_model(resume=tmp_path / "none")

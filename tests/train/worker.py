@@ -29,7 +29,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     data, out, settings, *steps = sys.argv[1:]
     train_model(
-        TrainingRequest(
+        request=TrainingRequest(
             data=data,
             config="synthetic",
             out=out,

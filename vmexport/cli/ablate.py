@@ -11,12 +11,11 @@ from vmexport.cli import options, render
 from vmexport.cli.card_settings import Settings, parse_settings
 from vmexport.config.choices import AblationTable, Layout, TrainingDevice
 from vmexport.errors import ExitCode
+from vmexport.eval.request import EvaluationRequest
+from vmexport.train.request import TrainingRequest
 
 if TYPE_CHECKING:
     from vmexport.eval.ablation import AblationReport
-
-
-FOLDER = Path("ablation")
 
 
 def ablate(
@@ -28,7 +27,7 @@ def ablate(
         str | None, typer.Option(help="Card with model and recipe.", show_default="by the data set's format")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder of all runs.", show_default=str(FOLDER))
+        Path | None, typer.Option("--output", "-o", help="Folder of all runs.", show_default="ablation")
     ] = None,
     out: options.FormerOut = None,
     init: Annotated[
@@ -40,12 +39,12 @@ def ablate(
         int | None, typer.Option(min=1, help="Passes over the data.", show_default="the card's")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of every run.", show_default="the card's")] = None,
-    views: options.Views = "1x1",
+    views: options.Views = EvaluationRequest.views,
     settings: Settings = None,
-    layout: options.Layout = Layout.AUTO,
+    layout: options.Layout = Layout(TrainingRequest.layout),
     videos: options.Videos = None,
-    fold: options.Fold = 1,
-    device: options.TrainingDevice = TrainingDevice.AUTO,
+    fold: options.Fold = TrainingRequest.fold,
+    device: options.TrainingDevice = TrainingDevice(TrainingRequest.device),
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -53,14 +52,14 @@ def ablate(
 
     Finished rows are kept: the same command goes on after an interruption.
     """
-    folder = options.folder_given(output, out) or FOLDER
+    folder = options.folder_given(output, out)
     changes = parse_settings(settings, {"recipe.epochs": epochs, "recipe.seed": seed})
     with render.counted_progress("loading PyTorch and the data set") as progress:
         from vmexport.eval.ablation import ablate as run
-        from vmexport.train import TrainingRequest
 
         request = TrainingRequest(
             data=data,
+            out=None if folder is None else folder / f"table-{table}",
             config=config,
             init=init,
             init_cls_position=cls_position and cls_position.value,
@@ -72,7 +71,7 @@ def ablate(
             device=device.value,
         )
         try:
-            report = run(int(table.value), request, folder / f"table-{table}", views, progress)
+            report = run(int(table.value), views=views, request=request, progress=progress)
         except KeyboardInterrupt as stopped:
             render.note("interrupted; what is done is kept, and the same command goes on")
             raise typer.Exit(ExitCode.INTERRUPTED) from stopped

@@ -31,7 +31,7 @@ def delta(
         from vmexport.eval.delta_plot import write_delta
         from vmexport.eval.step_sizes import delta_maps
 
-        maps = delta_maps(model, video, chosen)
+        maps = delta_maps(model, video, layers=chosen)
         write_delta(maps, output)
     if as_json:
         render.as_json({"path": output, "video": video, "ranges": maps.ranges})

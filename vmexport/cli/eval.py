@@ -11,6 +11,7 @@ from vmexport.cli import options, render
 from vmexport.config.choices import Device, Layout, Order, Split
 from vmexport.errors import UsageError
 from vmexport.eval.reorder import ALL, parse_reorderings
+from vmexport.eval.request import EvaluationRequest
 from vmexport.files import require_writable
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ def _orders(incomplete: str) -> list[str]:
 def eval_command(
     model: options.RequiredModel,
     data: options.Data,
-    split: options.Split = Split.VAL,
-    layout: options.Layout = Layout.AUTO,
+    split: options.Split = Split(EvaluationRequest.split),
+    layout: options.Layout = Layout(EvaluationRequest.layout),
     videos: options.Videos = None,
-    fold: options.Fold = 1,
-    views: options.Views = "1x1",
+    fold: options.Fold = EvaluationRequest.fold,
+    views: options.Views = EvaluationRequest.views,
     reorder: Annotated[
         str,
         typer.Option(
@@ -41,7 +42,7 @@ def eval_command(
             help="Orders of the frames; several with commas between.",
             autocompletion=_orders,
         ),
-    ] = Order.SEQUENTIAL.value,
+    ] = ",".join(EvaluationRequest.reorder),
     confusion: Annotated[
         Path | None, typer.Option(help="PNG file for the confusion matrix.", show_default=False)
     ] = None,
@@ -54,11 +55,11 @@ def eval_command(
     predictions: Annotated[
         Path | None, typer.Option(help="CSV file for what was predicted of each video.", show_default=False)
     ] = None,
-    workers: options.Workers = 0,
+    workers: options.Workers = EvaluationRequest.workers,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave unreadable videos out and report them.")
     ] = False,
-    device: options.Device = Device.CPU,
+    device: options.Device = Device(EvaluationRequest.device),
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -67,7 +68,7 @@ def eval_command(
     Softmax is averaged over clips and crops. With --reorder all it prints how the model fares when the
     order of the frames is disturbed (the paper's Table 1).
     """
-    from vmexport.eval.evaluation import EvaluationRequest, evaluate
+    from vmexport.eval.evaluation import evaluate
 
     for path in (confusion, chart, predictions):
         if path is not None:
@@ -93,7 +94,7 @@ def eval_command(
         device=device.value,
     )
     with render.counted_progress(f"evaluating {model}") as progress:
-        report = evaluate(model, data, request, progress)
+        report = evaluate(model, data, request=request, progress=progress)
     if confusion is not None:
         plot_confusion(report, confusion)
     if chart is not None:
@@ -110,7 +111,7 @@ def eval_command(
 
 def _show(report: EvaluationReport) -> None:
     """Totals, classes, orders, what was skipped."""
-    from vmexport.eval.evaluation import NATURAL
+    from vmexport.eval.request import NATURAL
 
     shown = report.classes[:CLASSES_SHOWN]
     rest = len(report.classes) - len(shown)

@@ -10,6 +10,7 @@ import typer
 from vmexport.cli import options, render
 from vmexport.config.choices import Precision
 from vmexport.config.names import ONNX_FILE
+from vmexport.export.request import ExportRequest
 
 if TYPE_CHECKING:
     from vmexport.export.report import ExportReport
@@ -21,18 +22,22 @@ def onnx(
     frames: options.Frames = None,
     size: options.Size = None,
     classes: options.Classes = None,
-    batch: Annotated[str, typer.Option(help="One batch size, or min:opt:max such as 1:4:8.")] = "1",
+    batch: Annotated[str, typer.Option(help="One batch size, or min:opt:max such as 1:4:8.")] = str(
+        ExportRequest.batch
+    ),
     precision: Annotated[
         Precision | None,
-        typer.Option(help="Type of weights and activations.", show_default=Precision.FP32.value),
+        typer.Option(help="Type of weights and activations.", show_default=ExportRequest.precision),
     ] = None,
     fp32: options.Fp32 = False,
     fp16: options.Fp16 = False,
     bf16: options.Bf16 = False,
-    opset: Annotated[int, typer.Option(help="Version of the default operator domain, 18 to 20.")] = 18,
+    opset: Annotated[int, typer.Option(help="Version of the default operator domain, 18 to 20.")] = (
+        ExportRequest.opset
+    ),
     check: Annotated[
         bool, typer.Option(help="Compare the file with PyTorch; exit code 6 on failure.")
-    ] = True,
+    ] = ExportRequest.check,
     no_fallback: Annotated[
         bool,
         typer.Option("--no-fallback", help="No function bodies: the file then needs the operator library."),
@@ -48,6 +53,13 @@ def onnx(
     Without MODEL: model.safetensors of this folder, or else a preset with random weights.
     """
     chosen = options.precision_given(precision, fp32=fp32, fp16=fp16, bf16=bf16)
+    request = ExportRequest(
+        batch=batch,
+        precision=chosen or ExportRequest.precision,
+        check=check,
+        fallback=not no_fallback,
+        opset=opset,
+    )
     names = None if labels is None else options.read_labels(labels)
     with render.progress("loading PyTorch and the model") as say:
         from vmexport.export.onnx import export_onnx
@@ -65,16 +77,7 @@ def onnx(
             ),
         )
         render.note(sentence)
-        report = export_onnx(
-            network,
-            output,
-            batch=batch,
-            precision=chosen or Precision.FP32.value,
-            check=check,
-            fallback=not no_fallback,
-            opset=opset,
-            progress=say,
-        )
+        report = export_onnx(network, output, request=request, progress=say)
     if as_json:
         render.as_json(report)
     else:

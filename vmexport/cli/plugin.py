@@ -10,6 +10,7 @@ import typer
 from vmexport.cli import options, render
 from vmexport.config.choices import Cuda
 from vmexport.errors import EnvironmentProblem, ExitCode
+from vmexport.native.build import BuildRequest, build_plugins
 
 if TYPE_CHECKING:
     from vmexport.native.build import BuildReport
@@ -25,16 +26,16 @@ app = typer.Typer(
 def build(
     cuda: Annotated[
         Cuda, typer.Option(help="CUDA libraries: where nvcc is (auto), in any case (on), or not (off).")
-    ] = Cuda.AUTO,
+    ] = Cuda(BuildRequest.cuda),
     architectures: Annotated[
         str,
         typer.Option(
             help='GPUs to build for: native (those here; all where there is none), all, or "87;90".'
         ),
-    ] = "native",
+    ] = BuildRequest.architectures,
     jobs: Annotated[
         int, typer.Option(min=0, help="Compilers at a time; 0: one a core, as far as memory goes.")
-    ] = 0,
+    ] = BuildRequest.jobs,
     force: Annotated[bool, typer.Option("--force", help="Build even what the cache already has.")] = False,
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
@@ -44,10 +45,10 @@ def build(
     Needs cmake, ninja or make, and a C++17 compiler; for CUDA nvcc. It heeds CMAKE_ARGS, CXX, CUDACXX
     and CUDAHOSTCXX.
     """
-    from vmexport.native.build import build_plugins
-
     with render.counted_progress("building the native libraries") as progress:
-        report = build_plugins(cuda.value, architectures, jobs, force, progress)
+        report = build_plugins(
+            cuda=cuda.value, architectures=architectures, jobs=jobs, force=force, progress=progress
+        )
     if as_json:
         render.as_json(report)
     else:

@@ -13,6 +13,7 @@ from vmexport.cli.card_settings import Settings, parse_settings
 from vmexport.config.choices import InitPosition, Layout, TrainingDevice, TrainingPrecision
 from vmexport.config.progress import Say
 from vmexport.errors import ExitCode
+from vmexport.train.request import TrainingRequest
 
 if TYPE_CHECKING:
     from vmexport.train import EpochRecord, TrainReport
@@ -44,7 +45,7 @@ def train(
     ] = None,
     cls_position: options.ClsPosition = None,
     scale: options.Scale = None,
-    init_position: options.InitPosition = InitPosition.EXPANDING,
+    init_position: options.InitPosition = InitPosition(TrainingRequest.init_position),
     weights: options.Weights = None,
     interpolate_space: options.InterpolateSpace = False,
     interpolate_time: options.InterpolateTime = False,
@@ -70,10 +71,10 @@ def train(
     size: options.Size = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random.", show_default=THE_CARDS)] = None,
     settings: Settings = None,
-    layout: options.Layout = Layout.AUTO,
+    layout: options.Layout = Layout(TrainingRequest.layout),
     videos: options.Videos = None,
-    fold: options.Fold = 1,
-    device: options.TrainingDevice = TrainingDevice.AUTO,
+    fold: options.Fold = TrainingRequest.fold,
+    device: options.TrainingDevice = TrainingDevice(TrainingRequest.device),
     precision: Annotated[
         TrainingPrecision | None,
         typer.Option(
@@ -86,10 +87,10 @@ def train(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that read videos.", show_default="by the cores")
     ] = None,
-    keep: Annotated[int, typer.Option(min=1, help="Checkpoints that are kept.")] = 2,
+    keep: Annotated[int, typer.Option(min=1, help="Checkpoints that are kept.")] = (TrainingRequest.keep),
     checkpoint_steps: Annotated[
         int, typer.Option(min=0, help="Steps between checkpoints within an epoch; 0: at its end alone.")
-    ] = 0,
+    ] = TrainingRequest.checkpoint_steps,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files too.")] = False,
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
@@ -116,7 +117,6 @@ def train(
     )
     main = int(os.environ.get("RANK", "0")) == 0
     with render.counted_progress("loading PyTorch and the data set", show=main) as progress:
-        from vmexport.train import TrainingRequest
         from vmexport.train.interrupt import Interrupted
         from vmexport.train.run import train_model
 
@@ -137,7 +137,7 @@ def train(
             videos=videos,
             fold=fold,
             device=device.value,
-            precision=chosen or TrainingPrecision.AUTO.value,
+            precision=chosen or TrainingRequest.precision,
             workers=workers,
             keep=keep,
             checkpoint_steps=checkpoint_steps,
@@ -145,7 +145,7 @@ def train(
         )
         try:
             report = train_model(
-                request, progress=progress, on_epoch=_epoch_line(main), on_notes=render.notes
+                request=request, progress=progress, on_epoch=_epoch_line(main), on_notes=render.notes
             )
         except Interrupted as stopped:
             _say_interrupted(stopped, main, render.note if as_json else render.text)

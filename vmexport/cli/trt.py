@@ -116,11 +116,11 @@ def trt(
     )
     chosen = options.precision_given(precision, fp32=fp32, fp16=fp16, bf16=bf16)
     with render.counted_progress("loading PyTorch and the model") as say:
-        from vmexport.export.trt import EngineSettings, build_engine
+        from vmexport.export.trt import EngineRequest, build_engine
         from vmexport.export.trt.settings import parse_capabilities
         from vmexport.export.trt.source import engine_source
 
-        settings = EngineSettings(
+        request = EngineRequest(
             precision=chosen,
             batch=batch,
             workspace=workspace,
@@ -139,7 +139,7 @@ def trt(
         source, sentence = engine_source(model, labels=names, **shaping)
         if sentence:
             render.note(sentence)
-        report = build_engine(source, output, settings, progress=say)
+        report = build_engine(source, output, request=request, progress=say)
     if as_json:
         render.as_json(report)
     else:

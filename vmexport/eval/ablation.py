@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -15,13 +15,24 @@ from vmexport.config import ModelInfo
 from vmexport.config.flops import count, count_parameters
 from vmexport.config.progress import Progress
 from vmexport.errors import InputError, UsageError
-from vmexport.eval.ablation_plan import EMBEDDING, WIDTH, Variant, table
-from vmexport.eval.evaluation import EvaluationRequest, evaluate
+from vmexport.eval.ablation_plan import EMBEDDING, WIDTH, Variant
+from vmexport.eval.ablation_plan import table as paper_table
+from vmexport.eval.evaluation import evaluate
+from vmexport.eval.request import EvaluationRequest
 from vmexport.files import atomic_write
 from vmexport.model import load_checkpoint
 from vmexport.train import TrainingRequest
 from vmexport.train.plan import Plan, make_plan
+from vmexport.train.request import ordered
 from vmexport.train.run import train_model
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from vmexport.train.request import TrainingOptions
+
+FOLDER = Path("ablation")
+"""Where the rows of a table lie, below its number, unless a caller says otherwise."""
 
 RESULT = "ablation.json"
 """File in a finished row's folder, by which a second call knows that it is done."""
@@ -78,11 +89,13 @@ class AblationReport:
 
 
 def ablate(
-    number: int,
-    request: TrainingRequest,
-    out: Path | str,
-    views: str = "1x1",
+    table: int,
+    data: Path | str | None = None,
+    *,
+    views: str = EvaluationRequest.views,
+    request: TrainingRequest | None = None,
     progress: Progress | None = None,
+    **options: Unpack[TrainingOptions],
 ) -> AblationReport:
     """Train and evaluate every variant of one of the paper's ablation tables.
 
@@ -90,20 +103,24 @@ def ablate(
     takes finished rows as they are and goes on with an interrupted one.
 
     Args:
-        number: 2 (scan order), 3 (positional embedding), 5 (frames) or 6 (width).
-        request: card, data, settings and start of the runs; `out`, `resume` and `publish` are not used.
-        out: folder of all runs; made where it is missing.
+        table: 2 (scan order), 3 (positional embedding), 5 (frames) or 6 (width).
+        data: a data set in any published format; None: that of `request`, or else the one of this folder.
         views: test views of the evaluation, clips x crops.
+        request: how each variant is trained, made beforehand; None takes the defaults. `resume` and `publish`
+            are not used.
         progress: told what is being done.
+        **options: fields of `TrainingRequest` that differ; `out` is the folder of all rows, by default
+            `ablation/table-N`.
 
     Raises:
         UsageError: no such table, a setting that does not fit, or a start that makes all rows the same.
         InputError: data, card or start cannot be used, or a row was made with other settings.
         Interrupted: a signal asked to stop; the same call goes on.
     """
-    chosen = table(number)
-    _check_start(number, request)
-    out = Path(out)
+    chosen = paper_table(table)
+    request = ordered(data, request, options)
+    _check_start(table, request)
+    out = Path(request.out) if request.out is not None else FOLDER / f"table-{table}"
     say = progress or (lambda _what, _done, _total: None)
     base = replace(request, out=out / "unused", resume=None, publish=False)
     plan = make_plan(base)
@@ -122,7 +139,7 @@ def ablate(
         costs=chosen.costs,
         data=str(plan.validation.root),
         rows=tuple(rows),
-        notes=_notes(request, number),
+        notes=_notes(request, table),
     )
 
 
@@ -176,10 +193,10 @@ def _row(variant: Variant, plan: Plan, folder: Path, views: str, say: Progress) 
     if done is not None:
         return replace(done, cells=variant.cells)
     began = time.perf_counter()
-    trained = train_model(request, progress=say)
+    trained = train_model(request=request, progress=say)
     say("evaluating", 0, 0)
     device = "cuda" if base.device != "cpu" and torch.cuda.is_available() else "cpu"
-    report = evaluate(trained.model, plan.validation, EvaluationRequest(views=views, device=device))
+    report = evaluate(trained.model, plan.validation, views=views, device=device)
     info: ModelInfo = load_checkpoint(trained.model).info
     row = AblationRow(
         name=variant.name,
@@ -239,7 +256,7 @@ def _finished(folder: Path, identity: Mapping[str, Any]) -> AblationRow | None:
         raise InputError(
             f"{folder} holds a row that was made with other settings",
             f"they differ in {', '.join(names)}",
-            "choose another --out, or remove that folder",
+            "choose another --output, or remove that folder",
         )
     return row
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,66 +13,38 @@ from numpy.typing import NDArray
 
 from vmexport.config.progress import Progress
 from vmexport.data import EvaluationClips, VideoIndex, open_index
-from vmexport.errors import InputError, UsageError
+from vmexport.errors import InputError
 from vmexport.eval.labels import match_labels
 from vmexport.eval.metrics import accuracy, class_results, confusion
 from vmexport.eval.reorder import reordering
 from vmexport.eval.report import EvaluationReport, Skipped, VideoResult
+from vmexport.eval.request import NATURAL, EvaluationRequest
 from vmexport.runtime import Runner, open_runner
 from vmexport.runtime.predict import run_in_batches, softmax
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from vmexport.eval.request import EvaluationOptions
     from vmexport.model import VideoMamba
-
-NATURAL = "sequential"
-
-
-@dataclass(frozen=True)
-class EvaluationRequest:
-    """How to evaluate.
-
-    Attributes:
-        split: "train", "val", "test" or "all".
-        layout: format of the data set, or "auto".
-        videos: folder that the names in the lists start from; None searches.
-        fold: which of the three splits of HMDB51 or UCF101.
-        views: test views, clips x crops, such as "2x3" (paper section 5.1).
-        reorder: names of `vmexport.eval.REORDERINGS`; the natural order is always among what is computed.
-        workers: threads that decode; 0 decodes in this one.
-        skip_bad: leave unreadable videos out and report them; otherwise the first one is an error.
-        device: "cpu" or "cuda", where a model that is opened here runs.
-    """
-
-    split: str = "val"
-    layout: str = "auto"
-    videos: str | Path | None = None
-    fold: int = 1
-    views: str = "1x1"
-    reorder: tuple[str, ...] = (NATURAL,)
-    workers: int = 0
-    skip_bad: bool = False
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        if self.workers < 0:
-            raise UsageError(f"workers: expected 0 or more, got {self.workers}", "", "--workers 2")
-        for name in self.reorder:
-            reordering(name, 1)
 
 
 def evaluate(
     model: str | Path | VideoMamba | Runner,
     data: str | Path | VideoIndex,
+    *,
     request: EvaluationRequest | None = None,
     progress: Progress | None = None,
+    **options: Unpack[EvaluationOptions],
 ) -> EvaluationReport:
     """Evaluate a model: softmax of every view, the mean over views, then accuracy (paper sections 5.1, 5.2).
 
     Args:
         model: a file (.safetensors, .pth, .onnx, .engine), a preset's name, a network, or an open runner.
         data: folder or list of a data set in any published format, or an index of it.
-        request: how; None takes the defaults.
+        request: how, made beforehand; None takes the defaults.
         progress: told after every video.
+        **options: fields of `EvaluationRequest` that differ, such as `views="2x3"`.
 
     Returns:
         the report; classes are numbered as in the model.
@@ -82,7 +54,7 @@ def evaluate(
         InputError: the model or the data cannot be read, they have different classes, the split is empty, a
             video is unreadable (unless skipped), or the model returns values that are not finite.
     """
-    request = request or EvaluationRequest()
+    request = replace(request or EvaluationRequest(), **options)
     index = data
     if not isinstance(index, VideoIndex):
         index = open_index(index, request.split, request.layout, videos=request.videos, fold=request.fold)

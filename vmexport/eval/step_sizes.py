@@ -77,7 +77,7 @@ def default_layers(depth: int) -> tuple[int, ...]:
 
 
 def delta_maps(
-    model: str | Path | VideoMamba, video: str | Path, layers: Sequence[int] | None = None
+    model: str | Path | VideoMamba, video: str | Path, *, layers: Sequence[int] | None = None
 ) -> DeltaMaps:
     """Compute maps of delta on the middle clip of a video.
 

@@ -1,4 +1,4 @@
-"""Export: from a network to files that other runtimes execute. `export_onnx` needs torch and loads late."""
+"""Export: from a network to files that other runtimes execute. Names load on first use: they need torch."""
 
 import lazy_loader
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 
-from vmexport.config import BatchProfile, ModelInfo
+from vmexport.config import ModelInfo
+from vmexport.config.names import ONNX_FILE
 from vmexport.config.progress import Say
 from vmexport.errors import BuildError
 from vmexport.export.attach import attach_functions
 from vmexport.export.metadata import write_info
+from vmexport.export.refusals import network_and_name, refuse_damaged, refuse_export
 from vmexport.export.report import ExportReport
-from vmexport.export.request import DEFAULT_OPSET, Request, network_and_name
+from vmexport.export.request import ExportRequest
 from vmexport.export.trace import trace
 from vmexport.export.verify import count_nodes, verify
 from vmexport.files import atomic_write
@@ -24,19 +27,32 @@ from vmexport.runtime.onnx_runner import OnnxRunner
 from vmexport.runtime.record import PARITY_ENTRY, parity_record
 from vmexport.runtime.torch_runner import TorchRunner
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from vmexport.export.request import ExportOptions
+
 LARGEST_FILE_BYTES = 2**31 - 1
 """Protobuf's limit; a file of ours is always one file."""
 
 
+@dataclass(frozen=True)
+class _Job:
+    """An export under way: the network, its name in messages, how to export it, and who is told."""
+
+    model: VideoMamba
+    source: str
+    request: ExportRequest
+    say: Say
+
+
 def export_onnx(
     model: VideoMamba | Path | str,
-    path: Path | str,
-    batch: int | str | BatchProfile = 1,
-    precision: str = "fp32",
-    check: bool = True,
-    fallback: bool = True,
-    opset: int = DEFAULT_OPSET,
+    path: Path | str = ONNX_FILE,
+    *,
+    request: ExportRequest | None = None,
     progress: Say | None = None,
+    **options: Unpack[ExportOptions],
 ) -> ExportReport:
     """Export a network to ONNX: input `clips (B, 3, T, H, W)` float32, output `logits (B, classes)` float32.
 
@@ -47,12 +63,9 @@ def export_onnx(
     Args:
         model: a `VideoMamba`, a checkpoint, or a preset's name (random weights).
         path: the `.onnx` file to write; an existing one is replaced.
-        batch: a fixed batch, or `min:opt:max` for a symbolic one.
-        precision: "fp32", or "fp16" for half-precision weights and activations with float32 islands.
-        check: compare the file with the float32 network in ONNX Runtime, at every probe of the profile.
-        fallback: carry the function bodies, so that the file also runs without the operator library.
-        opset: version of the default domain, 18 to 20.
+        request: how, made beforehand; None takes the defaults.
         progress: called with a few words at the start of each step.
+        **options: fields of `ExportRequest` that differ, such as `batch="1:4:8"` or `precision="fp16"`.
 
     Returns:
         what was written.
@@ -65,50 +78,45 @@ def export_onnx(
         ParityError: the file is written and marked as failed in its metadata; runners refuse it.
     """
     started = time.perf_counter()
-    request = Request(
-        *network_and_name(model),
-        Path(path),
-        BatchProfile.parse(batch),
-        precision=precision,
-        check=check,
-        fallback=fallback,
-        opset=opset,
-        progress=progress or (lambda _: None),
-    )
-    request.refuse()
-    with atomic_write(request.path) as temporary:
-        graph, report = _write(request, temporary)
-    if report is not None:
-        replace(report, b=str(request.path)).require()
+    request, path = replace(request or ExportRequest(), **options), Path(path)
+    job = _Job(*network_and_name(model), request, progress or (lambda _: None))
+    refuse_export(path, request)
+    refuse_damaged(job.model, job.source)
+    with atomic_write(path) as temporary:
+        graph, report = _write(job, temporary)
+    parity = report and replace(report, b=str(path))
+    if parity is not None:
+        parity.require()
     return ExportReport(
-        path=str(request.path),
-        size_bytes=request.path.stat().st_size,
+        path=str(path),
+        size_bytes=path.stat().st_size,
         nodes=count_nodes(graph.graph),
         functions=tuple(function.name for function in graph.functions),
         opset=request.opset,
         profile=str(request.profile),
         precision=request.precision,
-        parity=report and replace(report, b=str(request.path)),
+        parity=parity,
         seconds=time.perf_counter() - started,
     )
 
 
-def _write(request: Request, temporary: Path) -> tuple[onnx.ModelProto, ParityReport | None]:
+def _write(job: _Job, temporary: Path) -> tuple[onnx.ModelProto, ParityReport | None]:
     """Build the graph, save it, verify what was saved, compare, and save again with the record."""
-    request.progress("tracing the network")
-    info = replace(request.model.info, profile=request.profile, precision=request.precision)
-    graph = trace(request.model, info, request.opset)
+    request, model = job.request, job.model
+    job.say("tracing the network")
+    info = replace(model.info, profile=request.profile, precision=request.precision)
+    graph = trace(model, info, request.opset)
     if request.fallback:
-        request.progress("attaching the function bodies")
+        job.say("attaching the function bodies")
         attach_functions(graph)
     _check_size(graph)
     write_info(graph, _with_record(info, parity_record(None, "")))
     onnx.save(graph, str(temporary))
-    request.progress("verifying the file")
-    verify(onnx.load(str(temporary)), request.model.architecture, request.precision, str(temporary))
+    job.say("verifying the file")
+    verify(onnx.load(str(temporary)), model.architecture, request.precision, str(temporary))
     if not request.check:
         return graph, None
-    report, backend = _compare(request, temporary)
+    report, backend = _compare(job, temporary)
     write_info(graph, _with_record(info, parity_record(report, backend)))
     onnx.save(graph, str(temporary))
     return graph, report
@@ -125,11 +133,11 @@ def _check_size(graph: onnx.ModelProto) -> None:
         )
 
 
-def _compare(request: Request, temporary: Path) -> tuple[ParityReport, str]:
+def _compare(job: _Job, temporary: Path) -> tuple[ParityReport, str]:
     """Run the saved file beside the float32 network."""
-    with TorchRunner(request.model, request.source) as ours, OnnxRunner(temporary) as theirs:
+    with TorchRunner(job.model, job.source) as ours, OnnxRunner(temporary) as theirs:
         report = compare_runners(
-            ours, theirs, progress=lambda batch: request.progress(f"comparing with PyTorch at batch {batch}")
+            ours, theirs, progress=lambda batch: job.say(f"comparing with PyTorch at batch {batch}")
         )
         return report, theirs.description
 

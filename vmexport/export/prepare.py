@@ -83,7 +83,7 @@ def prepare(
         raise UsageError(f"unknown precision {precision!r}", f"expected one of {', '.join(PRECISIONS)}")
     say = progress or (lambda _: None)
     if not is_onnx(source):
-        from vmexport.export.request import network_and_name, refuse_damaged
+        from vmexport.export.refusals import network_and_name, refuse_damaged
         from vmexport.export.trace import trace
 
         network, name = network_and_name(source)

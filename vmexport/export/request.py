@@ -1,22 +1,13 @@
-"""An order to export, and everything that can be refused before any work is done."""
+"""What a caller asks of an ONNX export, refused before any work is done where it cannot be."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-import torch
+from typing import TypedDict
 
 from vmexport.config import BatchProfile
 from vmexport.config.choices import Precision
-from vmexport.config.names import ONNX_SUFFIX, is_onnx
-from vmexport.config.progress import Say
-from vmexport.errors import EnvironmentProblem, InputError, UsageError
-from vmexport.files import require_writable
-from vmexport.model import VideoMamba, resolve_model
-from vmexport.native.libraries import ORT_LIBRARY
-from vmexport.native.loading import BUILD_FIX, library_path
-from vmexport.runtime.session import import_onnxruntime
+from vmexport.errors import UsageError
 
 OPSETS = (18, 19, 20)
 """Versions of the default domain that every runtime we serve reads."""
@@ -27,48 +18,48 @@ PRECISIONS = (Precision.FP32.value, Precision.FP16.value)
 
 
 @dataclass(frozen=True)
-class Request:
-    """What `export_onnx` was asked for.
+class ExportRequest:
+    """How to export; everything may be left out.
 
     Attributes:
-        model: the network.
-        source: its name in messages.
-        path: the file to write.
-        profile: batches to serve.
-        precision: one of `PRECISIONS`.
-        check: whether to compare the file with the network.
-        fallback: whether to attach the function bodies.
-        opset: one of `OPSETS`.
-        progress: told a few words at the start of each step.
+        batch: a fixed batch, or `min:opt:max` for a symbolic one.
+        precision: "fp32", or "fp16" for half-precision weights and activations with float32 islands.
+        check: compare the file with the float32 network in ONNX Runtime, at every probe of the profile.
+        fallback: carry the function bodies, so that the file also runs without the operator library.
+        opset: version of the default domain, one of `OPSETS`.
+
+    Raises:
+        UsageError: a value out of range.
     """
 
-    model: VideoMamba
-    source: str
-    path: Path
-    profile: BatchProfile
-    precision: str
-    check: bool
-    fallback: bool
-    opset: int
-    progress: Say
+    batch: int | str | BatchProfile = 1
+    precision: str = Precision.FP32.value
+    check: bool = True
+    fallback: bool = True
+    opset: int = DEFAULT_OPSET
 
-    def refuse(self) -> None:
-        """Refuse what cannot be exported.
-
-        Raises:
-            UsageError: an option out of range, or a path without the suffix .onnx.
-            InputError: no file can be written at the path, or a weight is NaN or infinite.
-            EnvironmentProblem: the check needs onnxruntime, or the operator library, and it is missing.
-        """
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "batch", BatchProfile.parse(self.batch))
         if self.opset not in OPSETS:
             known = ", ".join(map(str, OPSETS))
             raise UsageError(f"opset {self.opset} is not supported", f"expected one of {known}", "--opset 18")
         if self.precision not in PRECISIONS:
             raise _no_such_file(self.precision)
-        if self.check:
-            _check_runtime(self.fallback)
-        _check_target(self.path)
-        refuse_damaged(self.model, self.source)
+
+    @property
+    def profile(self) -> BatchProfile:
+        """The batches asked for."""
+        return BatchProfile.parse(self.batch)
+
+
+class ExportOptions(TypedDict, total=False):
+    """The fields of `ExportRequest` as keywords of `export_onnx`."""
+
+    batch: int | str | BatchProfile
+    precision: str
+    check: bool
+    fallback: bool
+    opset: int
 
 
 def _no_such_file(precision: str) -> UsageError:
@@ -81,52 +72,3 @@ def _no_such_file(precision: str) -> UsageError:
         f"ONNX Runtime multiplies no bfloat16 on a CPU, so nothing could be compared; a file is {known}",
         "--precision fp16, or an engine of the checkpoint: vmexport trt MODEL --precision bf16",
     )
-
-
-def network_and_name(model: VideoMamba | Path | str) -> tuple[VideoMamba, str]:
-    """The network and its name in messages.
-
-    Raises:
-        InputError: no such checkpoint or preset, or a damaged one.
-    """
-    if isinstance(model, VideoMamba):
-        return model, "the network"
-    network, _ = resolve_model(model)
-    return network, str(model)
-
-
-def _check_runtime(fallback: bool) -> None:
-    """Refuse a check that nothing here can run."""
-    import_onnxruntime()
-    if not fallback and library_path(ORT_LIBRARY) is None:
-        raise EnvironmentProblem(
-            "cannot check a file without function bodies",
-            f"it runs on the operator library only, and {ORT_LIBRARY} is not built",
-            f"{BUILD_FIX}   or export with --no-check",
-        )
-
-
-def _check_target(path: Path) -> None:
-    """Refuse a name or a place that no ONNX file can have, before minutes of work."""
-    if not is_onnx(path):
-        raise UsageError(
-            f"cannot write {path}",
-            f"an ONNX file ends in {ONNX_SUFFIX}",
-            f"-o {path.with_suffix(ONNX_SUFFIX)}",
-        )
-    require_writable(path)
-
-
-def refuse_damaged(model: VideoMamba, source: str) -> None:
-    """Refuse weights that hold NaN or infinity.
-
-    Raises:
-        InputError: names the first such weight.
-    """
-    for name, value in model.state_dict().items():
-        if not torch.isfinite(value).all():
-            raise InputError(
-                f"the weights of {source} are damaged",
-                f"{name} holds NaN or infinity",
-                "use another checkpoint; this one comes from a diverged training run",
-            )

@@ -10,9 +10,9 @@ import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from vmexport.config.choices import Cuda
 from vmexport.config.progress import Progress
@@ -25,6 +25,9 @@ from vmexport.native.cmake import disk_full, run_step
 from vmexport.native.libraries import ABI_VERSION
 from vmexport.native.sources import require_sources, source_digest
 from vmexport.native.toolchain import Toolchain, find_toolchain
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 LOG = "build.log"
 HEADERS = Path("onnxruntime-headers") / "include"
@@ -61,8 +64,46 @@ class BuildReport:
 
 
 @dataclass(frozen=True)
+class BuildRequest:
+    """What to build, in the caller's words; everything may be left out.
+
+    Attributes:
+        cuda: `auto` builds the CUDA libraries where nvcc is, `on` refuses to go without them, `off` leaves
+            them out.
+        architectures: GPU architectures: `native` for this machine's GPU (all where there is none), `all`, or
+            a list such as `87;90`.
+        jobs: compilers at a time; 0: one a core, fewer where memory is scarce.
+        force: build even if the cache has it.
+
+    Raises:
+        UsageError: a value out of range.
+    """
+
+    cuda: str = Cuda.AUTO.value
+    architectures: str = "native"
+    jobs: int = 0
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        if self.cuda not in Cuda.all():
+            known = ", ".join(Cuda.all())
+            raise UsageError(f"unknown value for cuda: {self.cuda!r}", f"expected one of {known}")
+        if self.jobs < 0:
+            raise UsageError(f"unknown value for jobs: {self.jobs}", "expected 0 (as many as fit) or more")
+
+
+class BuildOptions(TypedDict, total=False):
+    """The fields of `BuildRequest` as keywords of `build_plugins`."""
+
+    cuda: str
+    architectures: str
+    jobs: int
+    force: bool
+
+
+@dataclass(frozen=True)
 class Request:
-    """What to build.
+    """What to build, understood.
 
     Attributes:
         cuda: `auto`, `on` or `off`.
@@ -78,22 +119,14 @@ class Request:
 
 
 def build_plugins(
-    cuda: str = "auto",
-    architectures: str = "native",
-    jobs: int = 0,
-    force: bool = False,
-    progress: Progress | None = None,
+    *, request: BuildRequest | None = None, progress: Progress | None = None, **options: Unpack[BuildOptions]
 ) -> BuildReport:
     """Build every native library that this machine has the tools for; what is in the cache already is reused.
 
     Args:
-        cuda: `auto` builds the CUDA libraries where nvcc is, `on` refuses to go without them, `off` leaves
-            them out.
-        architectures: GPU architectures: `native` for this machine's GPU (all where there is none), `all`, or
-            a list such as `87;90`.
-        jobs: compilers at a time; 0: one a core, fewer where memory is scarce.
-        force: build even if the cache has it.
+        request: what to build, made beforehand; None takes the defaults.
         progress: called with what is being done, and how many of how many steps are.
+        **options: fields of `BuildRequest` that differ, such as `cuda="off"`.
 
     Returns:
         every target, built or skipped and why.
@@ -106,24 +139,25 @@ def build_plugins(
     """
     started = time.monotonic()
     say: Progress = progress or (lambda _text, _done, _total: None)
-    request = _understand(cuda, architectures, jobs)
+    asked = replace(request or BuildRequest(), **options)
+    wanted = _understand(asked)
     sources = require_sources()
-    tools = find_toolchain(cuda, sources)
+    tools = find_toolchain(asked.cuda, sources)
     digest = source_digest(sources)
-    key = _key(digest, tools, request)
+    key = _key(digest, tools, wanted)
     with _disk_errors():
         root = cache.prepare_root()
         with cache.exclusive(root, lambda: say("waiting for another vmexport plugin build", 0, 0)) as scratch:
             entry = next((old for old in cache.entries() if old.key == key), None)
-            reusable = entry is not None and not force
-            if entry is None or force or not _complete(entry.targets):
-                build = _Build(sources, scratch, tools, request, say)
+            reusable = entry is not None and not asked.force
+            if entry is None or asked.force or not _complete(entry.targets):
+                build = _Build(sources, scratch, tools, wanted, say)
                 targets = _configure(build, root)
                 # What was skipped for want of something (headers, a network) may have come within reach.
                 reusable = reusable and entry is not None and targets == entry.targets
                 if not reusable:
                     _compile(build, targets)
-                    manifest = _manifest(digest, tools, request, targets)
+                    manifest = _manifest(digest, tools, wanted, targets)
                     _keep_headers(scratch, sources, root)
                     entry = cache.publish(_libraries(scratch), key, manifest)
     assert entry is not None
@@ -132,9 +166,9 @@ def build_plugins(
         targets=entry.targets,
         reused=reusable,
         seconds=time.monotonic() - started,
-        cuda=cuda,
-        architectures=request.architectures,
-        notes=request.notes,
+        cuda=asked.cuda,
+        architectures=wanted.architectures,
+        notes=wanted.notes,
         toolchain=tools.versions,
         log=entry.folder / LOG,
     )
@@ -270,16 +304,13 @@ def read_targets(path: Path) -> tuple[Target, ...]:
         ) from error
 
 
-def _understand(cuda: str, architectures: str, jobs: int) -> Request:
-    """Check the words of a call and look up what `native` stands for.
+def _understand(asked: BuildRequest) -> Request:
+    """Look up what `native` stands for.
 
     Raises:
-        UsageError: an unknown value, with those there are.
+        UsageError: unreadable architectures, with an example.
     """
-    if cuda not in Cuda.all():
-        raise UsageError(f"unknown value for cuda: {cuda!r}", f"expected one of {', '.join(Cuda.all())}")
-    if jobs < 0:
-        raise UsageError(f"unknown value for jobs: {jobs}", "expected 0 (as many as fit) or more")
+    cuda, architectures = asked.cuda, asked.architectures
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     if architectures == "native":
@@ -296,7 +327,7 @@ def _understand(cuda: str, architectures: str, jobs: int) -> Request:
                 'vmexport plugin build --architectures "87;90"',
             )
         names = tuple(sorted(set(names), key=int))
-    return Request(cuda, names, notes, jobs or _jobs())
+    return Request(cuda, names, notes, asked.jobs or _jobs())
 
 
 def _jobs() -> int:

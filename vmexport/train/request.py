@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from vmexport.config.choices import TrainingDevice, TrainingPrecision
+from vmexport.config.choices import InitPosition, Layout, TrainingDevice, TrainingPrecision
 from vmexport.errors import UsageError
 
 
@@ -51,17 +51,17 @@ class TrainingRequest:
     init: Path | str | None = None
     init_cls_position: str | None = None
     init_scale: float | None = None
-    init_position: str = "expanding"
+    init_position: str = InitPosition.EXPANDING.value
     init_weights: str | None = None
     interpolate_space: bool = False
     interpolate_time: bool = False
     resume: Path | str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    layout: str = "auto"
+    layout: str = Layout.AUTO.value
     videos: Path | str | None = None
     fold: int = 1
-    device: str = "auto"
-    precision: str = "auto"
+    device: str = TrainingDevice.AUTO.value
+    precision: str = TrainingPrecision.AUTO.value
     workers: int | None = None
     keep: int = 2
     checkpoint_steps: int = 0
@@ -92,6 +92,40 @@ class TrainingRequest:
         ):
             if number < smallest:
                 raise UsageError(f"{name} must be at least {smallest}", f"got {number}")
+
+
+class TrainingOptions(TypedDict, total=False):
+    """The fields of `TrainingRequest` as keywords of `train_model` and `ablate`, which take `data` before."""
+
+    config: Path | str | None
+    out: Path | str | None
+    init: Path | str | None
+    init_cls_position: str | None
+    init_scale: float | None
+    init_position: str
+    init_weights: str | None
+    interpolate_space: bool
+    interpolate_time: bool
+    resume: Path | str | None
+    settings: Mapping[str, Any]
+    layout: str
+    videos: Path | str | None
+    fold: int
+    device: str
+    precision: str
+    workers: int | None
+    keep: int
+    checkpoint_steps: int
+    tensorboard: bool
+    publish: bool
+
+
+def ordered(
+    data: Path | str | None, request: TrainingRequest | None, options: TrainingOptions
+) -> TrainingRequest:
+    """The request that `data` and keywords make of a ready one, or of the defaults."""
+    request = replace(request or TrainingRequest(), **options)
+    return request if data is None else replace(request, data=data)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from accelerate import Accelerator
@@ -29,20 +30,27 @@ from vmexport.train.optimiser import make_optimiser
 from vmexport.train.plan import Plan, make_plan
 from vmexport.train.publish import publish
 from vmexport.train.regularise import MovingAverage, attach_drop_path, recompute_activations
-from vmexport.train.request import EpochRecord, TrainingRequest, TrainReport
+from vmexport.train.request import EpochRecord, TrainingRequest, TrainReport, ordered
 from vmexport.train.state import FOLDER, Learner, Position, checkpoints, restore
 from vmexport.train.step import Stepper
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from vmexport.train.request import TrainingOptions
 
 MOST_WORKERS = 8
 PRECISION_OF_DEVICE = {"cpu": "fp32", "cuda": "bf16"}
 
 
 def train_model(
-    request: TrainingRequest | None = None,
+    data: Path | str | None = None,
     *,
+    request: TrainingRequest | None = None,
     progress: Progress | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     on_notes: Callable[[tuple[str, ...]], None] | None = None,
+    **options: Unpack[TrainingOptions],
 ) -> TrainReport:
     """Train a model and keep the best one as `model.safetensors` in the run's folder.
 
@@ -50,10 +58,12 @@ def train_model(
     writes. torch's random state outside is left as it was.
 
     Args:
-        request: what to do; None: whatever this folder suggests.
+        data: a data set in any published format; None: that of `request`, or else the one of this folder.
+        request: what to do, made beforehand; None takes the defaults.
         progress: called with what is being done, steps done, and steps in all.
         on_epoch: called with each finished epoch.
         on_notes: called once before the first step, with what was decided.
+        **options: fields of `TrainingRequest` that differ, such as `config="synthetic"`.
 
     Raises:
         UsageError: words that do not fit together, or a folder that holds a run already.
@@ -63,7 +73,7 @@ def train_model(
         OutOfMemory: memory ran out.
         Interrupted: a signal asked to stop; the run can be resumed.
     """
-    request = request or TrainingRequest()
+    request = ordered(data, request, options)
     devices = [] if not torch.cuda.is_available() else list(range(torch.cuda.device_count()))
     with torch.random.fork_rng(devices=devices), listening() as stop:
         if request.tensorboard:
@@ -195,7 +205,7 @@ def _open_folder(plan: Plan) -> None:
             raise UsageError(
                 f"{plan.out} holds a run already",
                 f"there is {path}; nothing was changed",
-                f"go on with it: --resume {plan.out}, or choose another folder: --out DIR",
+                f"go on with it: --resume {plan.out}, or choose another folder: --output DIR",
             )
     try:
         (plan.out / FOLDER).mkdir(parents=True, exist_ok=True)
@@ -257,7 +267,7 @@ def _report(plan: Plan, loop: Loop, resumed_at: int, seconds: float) -> TrainRep
     main = loop.accelerator.is_main_process
     model = plan.out / WEIGHTS_FILE
     if main and not model.is_file():
-        raise InputError(f"the run is complete, but {model} has gone", "", "train again: --out DIR")
+        raise InputError(f"the run is complete, but {model} has gone", "", "train again: --output DIR")
     published, notes = publish(model, plan.out) if main and plan.request.publish else (None, ())
     return TrainReport(
         out=plan.out,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vmexport.errors import UsageError
-from vmexport.export.trt.settings import EngineSettings, parse_capabilities, parse_workspace
+from vmexport.export.trt.settings import EngineRequest, parse_capabilities, parse_workspace
 
 
 @pytest.mark.parametrize(
@@ -47,5 +47,5 @@ def test_capabilities() -> None:
 )
 def test_settings_that_do_not_fit(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as caught:
-        EngineSettings(**options)
+        EngineRequest(**options)
     assert caught.value.why

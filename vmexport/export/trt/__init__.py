@@ -2,6 +2,6 @@
 
 from vmexport.export.trt.engine import build_engine
 from vmexport.export.trt.report import EngineReport
-from vmexport.export.trt.settings import EngineSettings
+from vmexport.export.trt.settings import EngineRequest
 
-__all__ = ["EngineReport", "EngineSettings", "build_engine"]
+__all__ = ["EngineReport", "EngineRequest", "build_engine"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vmexport.errors import EnvironmentProblem, UsageError
-from vmexport.export.trt.settings import OFF, EngineSettings
+from vmexport.export.trt.settings import OFF, EngineRequest
 from vmexport.export.trt.target import Target
 from vmexport.native.libraries import TRT_LIBRARY, build_fix
 from vmexport.runtime.tensorrt.features import TensorRT
@@ -38,7 +38,7 @@ def new_builder(trt: TensorRT) -> Any:
 
 
 def new_config(
-    trt: TensorRT, builder: Any, settings: EngineSettings, target: Target, plugin: Path | None
+    trt: TensorRT, builder: Any, settings: EngineRequest, target: Target, plugin: Path | None
 ) -> Any:
     """An `IBuilderConfig` with all that does not depend on the model.
 

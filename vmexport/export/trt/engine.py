@@ -19,7 +19,7 @@ from vmexport.export.trt.network import add_profile, check_network, parse_networ
 from vmexport.export.trt.proof import FINGERPRINT_ENTRY, Proof, fingerprint, prove, up_to_date
 from vmexport.export.trt.refusals import refuse_early, refuse_on_machine
 from vmexport.export.trt.report import EngineReport, describe
-from vmexport.export.trt.settings import EngineSettings
+from vmexport.export.trt.settings import EngineRequest
 from vmexport.export.trt.target import Target, find_target, workspace_bytes
 from vmexport.export.trt.timing_cache import TimingCache, attach_cache, cache_file
 from vmexport.files import atomic_write
@@ -32,6 +32,9 @@ from vmexport.runtime.tensorrt.sidecar import EngineInfo, PluginRecord, write_si
 from vmexport.runtime.tensorrt.versions import set_precision
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from vmexport.export.trt.settings import EngineOptions
     from vmexport.model import VideoMamba
 
 
@@ -52,7 +55,7 @@ class _Job:
     """
 
     path: Path
-    settings: EngineSettings
+    settings: EngineRequest
     say: Progress
     trt: TensorRT
     target: Target
@@ -79,10 +82,10 @@ class _Job:
 def build_engine(
     model: VideoMamba | Path | str,
     path: Path | str = ENGINE_FILE,
-    settings: EngineSettings | None = None,
     *,
+    request: EngineRequest | None = None,
     progress: Progress | None = None,
-    **options: Any,
+    **options: Unpack[EngineOptions],
 ) -> EngineReport:
     """Build an engine of TensorRT (with the plugin) or of TensorRT-RTX (with the two-level function body).
 
@@ -93,9 +96,9 @@ def build_engine(
     Args:
         model: a `VideoMamba`, an `.onnx` file of vmexport, a checkpoint or a preset's name (random weights).
         path: the engine; an engine of vmexport there is replaced, another file only with `force`.
-        settings: how to build.
+        request: how, made beforehand; None takes the defaults.
         progress: told what is being done, and how many of how many steps are (0 of 0: a stage begins).
-        **options: fields of `EngineSettings` that differ, such as `precision="fp16"`.
+        **options: fields of `EngineRequest` that differ, such as `precision="fp16"`.
 
     Returns:
         what was built.
@@ -111,7 +114,7 @@ def build_engine(
         KeyboardInterrupt: Ctrl-C; nothing is left behind, the timing cache is kept.
     """
     started = time.perf_counter()
-    settings = replace(settings or EngineSettings(), **options)
+    settings = replace(request or EngineRequest(), **options)
     refuse_early(model, Path(path), settings)
     job = _begin(Path(path), settings, progress or (lambda *_: None))
     prepared = prepare(
@@ -134,7 +137,7 @@ def build_engine(
     return job.report(info, proof, layers=_layers(job), seconds=time.perf_counter() - started)
 
 
-def _begin(path: Path, settings: EngineSettings, say: Progress) -> _Job:
+def _begin(path: Path, settings: EngineRequest, say: Progress) -> _Job:
     """Find TensorRT, GPU, plugin and timing cache; refuse every setting that they do not have."""
     trt = find_tensorrt(settings.runtime)
     target = find_target(trt, settings)

@@ -15,7 +15,7 @@ import onnx
 from vmexport.config.progress import Progress
 from vmexport.errors import InputError
 from vmexport.export.prepare import Prepared
-from vmexport.export.trt.settings import EngineSettings
+from vmexport.export.trt.settings import EngineRequest
 from vmexport.export.trt.target import Target
 from vmexport.package import VERSION
 from vmexport.runtime.compare import ParityReport, compare_runners
@@ -94,7 +94,7 @@ def prove(prepared: Prepared, engine: Path, target: Target, say: Progress) -> Pr
     return replace(proof, reason=f"{reason}; compared was the file it was built from, in {proof.backend}")
 
 
-def fingerprint(prepared: Prepared, trt: TensorRT, target: Target, settings: EngineSettings) -> str:
+def fingerprint(prepared: Prepared, trt: TensorRT, target: Target, settings: EngineRequest) -> str:
     """Digest of the graph, the library, the GPU and the settings that shape an engine, hexadecimal."""
     gpu = target.gpu
     shaping = {
@@ -115,7 +115,7 @@ def fingerprint(prepared: Prepared, trt: TensorRT, target: Target, settings: Eng
     return found.hexdigest()
 
 
-def up_to_date(path: Path, digest: str, settings: EngineSettings, target: Target) -> EngineInfo | None:
+def up_to_date(path: Path, digest: str, settings: EngineRequest, target: Target) -> EngineInfo | None:
     """The sidecar of an engine that need not be built again, or None.
 
     One that failed its comparison is built again, and so is one that was never compared as well as it can be

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmexport.config.names import WRITE_ONNX, is_onnx
 from vmexport.errors import InputError, UsageError
-from vmexport.export.trt.settings import EngineSettings, check_engine_name
+from vmexport.export.trt.settings import EngineRequest, check_engine_name
 from vmexport.export.trt.target import Target
 from vmexport.files import check_readable, require_writable
 from vmexport.runtime.session import import_onnxruntime
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vmexport.model import VideoMamba
 
 
-def refuse_early(model: VideoMamba | Path | str, path: Path, settings: EngineSettings) -> None:
+def refuse_early(model: VideoMamba | Path | str, path: Path, settings: EngineRequest) -> None:
     """Refuse a model or a place that cannot be used.
 
     Raises:
@@ -36,7 +36,7 @@ def refuse_early(model: VideoMamba | Path | str, path: Path, settings: EngineSet
         )
 
 
-def refuse_on_machine(settings: EngineSettings, target: Target) -> None:
+def refuse_on_machine(settings: EngineRequest, target: Target) -> None:
     """Refuse what this machine cannot do.
 
     Raises:

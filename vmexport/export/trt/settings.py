@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from vmexport.config import BatchProfile
 from vmexport.config.choices import PRECISIONS
@@ -20,7 +21,7 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 @dataclass(frozen=True)
-class EngineSettings:
+class EngineRequest:
     """What `build_engine` is asked for.
 
     Attributes:
@@ -87,6 +88,24 @@ class EngineSettings:
     def profile(self) -> BatchProfile | None:
         """The batches asked for, or None."""
         return None if self.batch is None else BatchProfile.parse(self.batch)
+
+
+class EngineOptions(TypedDict, total=False):
+    """The fields of `EngineRequest` as keywords of `build_engine`."""
+
+    precision: str | None
+    batch: BatchProfile | str | int | None
+    workspace: str | int
+    opt_level: int | None
+    timing_cache: Path | str | None
+    hardware_compatibility: str
+    version_compatible: bool
+    embed_plugin: bool
+    profile_layers: bool
+    runtime: str
+    compute_capabilities: Sequence[str]
+    check: bool
+    force: bool
 
 
 def parse_workspace(text: str | int) -> str | int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmexport.errors import EnvironmentProblem, OutOfMemory
-from vmexport.export.trt.settings import EngineSettings
+from vmexport.export.trt.settings import EngineRequest
 from vmexport.runtime.tensorrt.device import Gpu, find_gpu, gpu_or_reason, memory_bytes
 from vmexport.runtime.tensorrt.features import TensorRT
 from vmexport.runtime.tensorrt.library import AUTO
@@ -58,7 +58,7 @@ class Target:
         return f"this GPU has compute capability {self.gpu.compute_capability}"
 
 
-def find_target(trt: TensorRT, settings: EngineSettings) -> Target:
+def find_target(trt: TensorRT, settings: EngineRequest) -> Target:
     """The GPUs to build for.
 
     Raises:
@@ -83,7 +83,7 @@ def find_target(trt: TensorRT, settings: EngineSettings) -> Target:
     return Target(named or (gpu.compute_capability,), gpu, "", free, total)
 
 
-def workspace_bytes(settings: EngineSettings, target: Target, weight_bytes: int) -> int | None:
+def workspace_bytes(settings: EngineRequest, target: Target, weight_bytes: int) -> int | None:
     """Most scratch space that a kernel may take, after a look at what is free.
 
     Args:
