@@ -16,8 +16,8 @@ CUDA := $(wildcard plugins/*/*.cu plugins/*/*.cuh)
 CMAKE_FILES := $(wildcard plugins/CMakeLists.txt plugins/*/CMakeLists.txt plugins/cmake/*)
 CMAKE := PATH="$(BIN):$$PATH" cmake
 
-.PHONY: demo test lint native-test emulation-test sanitize aarch64-test tensorrt-test cuda-compile cuda-release \
-        cuda12-compile gpu-peers python-test native setup clean
+.PHONY: demo test lint native-test emulation-test sanitize aarch64-test old-cpu-test tensorrt-test cuda-compile \
+        cuda-release cuda12-compile gpu-peers python-test native setup clean
 
 demo: native
 	@VMEXPORT=$(BIN)/vmexport PYTHON=$(BIN)/python VIDEO="$(VIDEO)" bash benchmarks/demo.sh
@@ -47,6 +47,10 @@ sanitize: setup
 # The kernels and the ONNX Runtime library cross-compiled, the kernel tests under qemu-user.
 aarch64-test: native
 	@PATH="$(BIN):$$PATH" bash plugins/cmake/aarch64_test.sh build/aarch64
+
+# The tests of the kernels and of both CPU libraries on emulated x86-64 processors without AVX and without AVX-512.
+old-cpu-test: native
+	@PATH="$(BIN):$$PATH" PYTHON=$(BIN)/python bash plugins/cmake/old_cpu_test.sh build/old-cpu
 
 # The TensorRT plugins from headers alone, under the sanitizers: TENSORRT_INCLUDE_DIRS="dir1 dir2 ..." for several
 # versions, one after the other. Where there are no headers it says so.

@@ -6,25 +6,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 folder=${1:-build/aarch64}
 root=/usr/aarch64-linux-gnu
-packages="g++-aarch64-linux-gnu qemu-user"
-advice="sudo apt-get install --no-install-recommends $packages"
-
-skip() { printf 'aarch64 test: SKIPPED (%s)\n' "$1"; exit 0; }
-fail() { printf 'aarch64 test: FAILED (%s)\n' "$1" >&2; exit 1; }
-
-ready() { command -v aarch64-linux-gnu-g++ >/dev/null && command -v qemu-aarch64 >/dev/null; }
-
-# Mirrors hiccup: three tries, each with apt's own retries.
-install_packages() {
-  local try apt=(apt-get -qq -o Acquire::Retries=3 -o Acquire::http::Timeout=30 -o DPkg::Lock::Timeout=120)
-  export DEBIAN_FRONTEND=noninteractive
-  for try in 1 2 3; do
-    # shellcheck disable=SC2086  # a list
-    if "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends $packages; then return 0; fi
-    [ "$try" = 3 ] || sleep $((try * 2))
-  done >"$folder/apt.log" 2>&1
-  return 1
-}
+what="aarch64 test"
+# shellcheck source=plugins/cmake/native_test_steps.sh
+. plugins/cmake/native_test_steps.sh
 
 case "$(uname -sm)" in
   "Linux aarch64") skip "this machine is aarch64: its native tests are these tests" ;;
@@ -32,23 +16,9 @@ case "$(uname -sm)" in
   *) skip "the cross compiler and qemu-user need Linux" ;;
 esac
 mkdir -p "$folder"
-if ! ready; then
-  command -v apt-get >/dev/null || skip "no aarch64-linux-gnu-g++ or qemu-aarch64; on Debian or Ubuntu: $advice"
-  [ "$(id -u)" = 0 ] || skip "no aarch64-linux-gnu-g++ or qemu-aarch64; run: $advice"
-  echo "aarch64 test: installing $packages"
-  install_packages && ready ||
-    skip "$packages could not be installed: $(grep -m 1 '^E:' "$folder/apt.log" || tail -n 1 "$folder/apt.log")"
-fi
-
-# The headers that the native build has found or unpacked already.
-headers=()
-for found in build/*/onnxruntime-headers/include; do
-  [ -d "$found" ] && headers=("-DVMEXPORT_ORT_INCLUDE_DIR=$PWD/$found") && break
-done
-cmake -S plugins -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Release -DVMEXPORT_BUILD_TESTS=ON \
-  "-DCMAKE_TOOLCHAIN_FILE=$PWD/plugins/cmake/aarch64-toolchain.cmake" "${headers[@]}" >"$folder/cmake.log" 2>&1 ||
-  { cat "$folder/cmake.log" >&2; fail "configuration"; }
-cmake --build "$folder" >"$folder/build.log" 2>&1 || { cat "$folder/build.log" >&2; fail "compilation"; }
+need_programs "g++-aarch64-linux-gnu qemu-user" aarch64-linux-gnu-g++ qemu-aarch64
+headers=$(onnxruntime_headers)
+build "-DCMAKE_TOOLCHAIN_FILE=$PWD/plugins/cmake/aarch64-toolchain.cmake" ${headers:+"$headers"}
 ctest --test-dir "$folder" --output-on-failure >"$folder/ctest.log" 2>&1 ||
   { cat "$folder/ctest.log" >&2; fail "kernel tests under qemu-aarch64"; }
 grep Passed "$folder/ctest.log"

@@ -1,4 +1,4 @@
-"""aarch64_test.sh where nothing can be installed: a sentence with the command to copy, no failure."""
+"""The tests under qemu where nothing can be installed: a sentence with the command to copy, no failure."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ from pathlib import Path
 import pytest
 from patience import HANG_S
 
-SCRIPT = Path(__file__).parents[2] / "plugins" / "cmake" / "aarch64_test.sh"
+SCRIPTS = Path(__file__).parents[2] / "plugins" / "cmake"
+AARCH64, OLD_CPU = "aarch64 test", "old CPU test"
 
 
-def run_with(tools: Path, folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
-    """The script with no program but the few named here; `programs` are shell scripts by name."""
+def run_with(test: str, tools: Path, folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
+    """The script of a test with no program but the few named here; `programs` are shell scripts by name."""
     for name in ("dirname", "mkdir", "grep", "tail"):
         (tools / name).symlink_to(shutil.which(name) or name)
     for name, text in programs.items():
         (tools / name.replace("_", "-")).write_text(f"#!/bin/sh\n{text}\n")
         (tools / name.replace("_", "-")).chmod(0o755)
     bash = shutil.which("bash") or "bash"
-    command = [bash, str(SCRIPT), str(folder)]
+    script = SCRIPTS / f"{test.lower().replace(' ', '_')}.sh"
+    command = [bash, str(script), str(folder)]
     return subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, timeout=HANG_S)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the script runs on Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="the scripts run on Linux")
+@pytest.mark.parametrize("test", [AARCH64, OLD_CPU])
 @pytest.mark.parametrize(
     ("programs", "words"),
     [
@@ -44,11 +47,11 @@ def run_with(tools: Path, folder: Path, **programs: str) -> subprocess.Completed
         ),
     ],
 )
-def test_skips_with_a_reason(tmp_path: Path, programs: dict[str, str], words: str) -> None:
+def test_skips_with_a_reason(tmp_path: Path, test: str, programs: dict[str, str], words: str) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
-    done = run_with(tools, tmp_path / "build", **programs)
+    done = run_with(test, tools, tmp_path / "build", **programs)
     assert done.returncode == 0, done.stderr
-    assert "aarch64 test: SKIPPED" in done.stdout
+    assert f"{test}: SKIPPED" in done.stdout
     assert words in done.stdout
     assert done.stderr == ""
