@@ -17,7 +17,7 @@ CMAKE_FILES := $(wildcard plugins/CMakeLists.txt plugins/*/CMakeLists.txt plugin
 CMAKE := PATH="$(BIN):$$PATH" cmake
 
 .PHONY: demo test lint native-test emulation-test sanitize aarch64-test old-cpu-test tensorrt-test cuda-compile \
-        cuda-release cuda12-compile gpu-peers python-test native setup clean
+        cuda-release cuda12-compile cuda11-compile gpu-peers python-test native setup clean
 
 demo: native
 	@VMEXPORT=$(BIN)/vmexport PYTHON=$(BIN)/python VIDEO="$(VIDEO)" bash benchmarks/demo.sh
@@ -67,9 +67,10 @@ cuda-release: setup
 	$(CMAKE) -S plugins -B build/cuda-release -G Ninja -DCMAKE_BUILD_TYPE=Release -DVMEXPORT_CUDA=ON
 	$(CMAKE) --build build/cuda-release --target vmexport_cuda
 
-# The same through CUDA 12's compiler, for JetPack 6. Not part of make test: it downloads about 100 MB, once.
-cuda12-compile: setup
-	PYTHON=$(BIN)/python bash plugins/cmake/compile_cuda12.sh build/cuda12
+# The same through older compilers, for JetPack 6 (CUDA 12) and JetPack 5.1 (CUDA 11.4; the compiler is 11.2). Not part
+# of make test: they download about 100 MB and 660 MB, once.
+cuda12-compile cuda11-compile: cuda%-compile: setup
+	PYTHON=$(BIN)/python bash plugins/cmake/compile_cuda.sh build/cuda$* $*
 
 python-test: native
 	$(BIN)/pytest

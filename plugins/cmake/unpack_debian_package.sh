@@ -1,15 +1,15 @@
 #!/bin/sh
-# Unpack a package of Debian trixie into <folder>/unpacked, without root and without touching the system's package
-# sources: a private apt configuration with the system's own mirror and archive key, the suite replaced. apt checks the
-# signature as always. The last line of the output says what went wrong.
-#   usage: unpack_debian_package.sh <folder> <package> <component>
+# Unpack packages of Debian into <folder>/unpacked, without root and without touching the system's package sources: a
+# private apt configuration with the system's own mirror and archive key, the suite replaced. apt checks the signature as
+# always. The last line of the output says what went wrong.
+#   usage: unpack_debian_package.sh <folder> <packages> <components> [suite, else trixie]
 #   (VMEXPORT_APT_ETC: another place than /etc/apt, for tests)
 set -eu
 
-suite=trixie
 folder=${1:?folder}
-package=${2:?package}
-component=${3:?component}
+packages=${2:?packages}
+components=${3:?components}
+suite=${4:-trixie}
 etc=${VMEXPORT_APT_ETC:-/etc/apt}
 
 fail() {
@@ -67,7 +67,7 @@ trap 'rm -rf "$work"' EXIT
   echo "Types: deb"
   echo "URIs: $uri"
   echo "Suites: $suite"
-  echo "Components: $component"
+  echo "Components: $components"
   [ -z "$keyring" ] || echo "Signed-By: $keyring"
 } >"$work/sources/$suite.sources"
 
@@ -88,6 +88,9 @@ export APT_CONFIG="$work/apt.conf"
 
 cd "$work"
 apt-get -q --error-on=any update || fail "apt-get update of $suite failed (no network, or its key is not known)"
-apt-get -q download "$package" || fail "apt-get download $package from $suite failed"
+# shellcheck disable=SC2086  # a list
+apt-get -q download $packages || fail "apt-get download $packages from $suite failed"
 rm -rf "$folder/unpacked"
-dpkg -x ./"$package"_*.deb "$folder/unpacked" || fail "dpkg -x failed"
+for package in $packages; do
+  dpkg -x ./"$package"_*.deb "$folder/unpacked" || fail "dpkg -x $package failed"
+done

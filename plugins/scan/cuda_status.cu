@@ -5,21 +5,6 @@
 namespace vmexport {
 namespace {
 
-// From nvcc's own list, 870, 900.
-struct Architectures {
-  char text[256] = "";
-
-  Architectures() noexcept {
-    int numbers[] = {__CUDA_ARCH_LIST__};
-    size_t used = 0;
-    for (const int number : numbers) {
-      const int written = std::snprintf(text + used, sizeof text - used, "%ssm_%d", used > 0 ? " " : "", number / 10);
-      if (written < 0 || used + static_cast<size_t>(written) >= sizeof text) return;
-      used += static_cast<size_t>(written);
-    }
-  }
-};
-
 void missing_kernel(char* message) noexcept {
   int device = 0, major = 0, minor = 0;
   cudaGetDevice(&device);
@@ -28,15 +13,10 @@ void missing_kernel(char* message) noexcept {
   std::snprintf(message, VMEXPORT_MESSAGE_SIZE,
                 "device %d has compute capability %d.%d, the kernels were built for %s: rebuild them on this machine, "
                 "vmexport plugin build",
-                device, major, minor, built_architectures());
+                device, major, minor, VMEXPORT_CUDA_ARCHITECTURES);
 }
 
 }  // namespace
-
-const char* built_architectures() noexcept {
-  static const Architectures architectures;
-  return architectures.text;
-}
 
 vmexport_status cuda_status(cudaError_t error, const char* what, char* message) noexcept {
   switch (error) {

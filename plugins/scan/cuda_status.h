@@ -12,9 +12,6 @@ namespace vmexport {
 // device is VMEXPORT_UNSUPPORTED.
 vmexport_status cuda_status(cudaError_t error, const char* what, char* message) noexcept;
 
-// The architectures that the kernels were compiled for, as "sm_87 sm_90".
-const char* built_architectures() noexcept;
-
 }  // namespace vmexport
 
 #endif  // VMEXPORT_SCAN_CUDA_STATUS_H

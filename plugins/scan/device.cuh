@@ -9,10 +9,18 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 #define VMEXPORT_DYNAMIC_SHARED(name) extern __shared__ __align__(16) unsigned char name[]
+// A kernel's parameter that is read where it lies, never copied to the stack. Without the word, before CUDA 11.7, it is
+// the compiler's choice.
+#if __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ >= 1107
+#define VMEXPORT_GRID_CONSTANT __grid_constant__
+#else
+#define VMEXPORT_GRID_CONSTANT
+#endif
 #else
 #include "../tests/emulation/device.h"
 #define VMEXPORT_DYNAMIC_SHARED(name) \
   unsigned char* const name = static_cast<unsigned char*>(emulation::dynamic_shared())
+#define VMEXPORT_GRID_CONSTANT
 #endif
 
 namespace vmexport {

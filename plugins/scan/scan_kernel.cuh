@@ -74,7 +74,7 @@ __device__ __forceinline__ void scan_pass(const ScanLaunch& launch, const ScanAr
 
 template <class T, int kLanes>
 __global__ void __launch_bounds__(kScanMaxThreads, kScanMinBlocks)
-    scan_kernel(const __grid_constant__ ScanLaunch launch) {
+    scan_kernel(const VMEXPORT_GRID_CONSTANT ScanLaunch launch) {
   VMEXPORT_DYNAMIC_SHARED(shared);
   const vmexport_scan_params& p = launch.params;
   const ScanPlan& plan = launch.plan;

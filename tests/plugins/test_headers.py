@@ -32,7 +32,7 @@ def test_no_source_is_an_explained_failure(root_dir: Path, tmp_path: Path, sourc
 
 def test_no_registry_host_is_written_down(root_dir: Path) -> None:
     """Mirrors and keys come from the system; only the official release archive has an address."""
-    names = ("fetch_onnxruntime_headers.sh", "unpack_debian_package.sh", "compile_cuda12.sh")
+    names = ("fetch_onnxruntime_headers.sh", "unpack_debian_package.sh", "compile_cuda.sh")
     for name in (*names, "OnnxRuntimeHeaders.cmake"):
         text = (root_dir / "plugins/cmake" / name).read_text()
         addresses = [word for word in text.split() if "://" in word]

@@ -16,7 +16,6 @@
 #define __host__
 #define __forceinline__ inline
 #define __restrict__
-#define __grid_constant__
 #define __launch_bounds__(...)
 #define __shared__ static  // blocks run one after the other
 #define __syncthreads() emulation::barrier(0, 0)
