@@ -9,7 +9,6 @@ namespace {
 // magic, version, operator, directions, orders..., tokens_per_frame, class_token, scale: 32 bits each
 constexpr uint32_t kMagic = 0x58454d56;  // "VMEX"
 constexpr size_t kFixedBytes = 7 * 4;
-static_assert(kFixedBytes + 4 * VMEXPORT_MAX_DIRECTIONS <= kMaxBytes, "kMaxBytes is too small");
 
 class Writer {
  public:

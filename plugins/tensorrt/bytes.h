@@ -1,5 +1,6 @@
-// The state of a plugin within an engine: its operator and attributes, field by field, little-endian, with a version.
-// An engine outlives the library that built it, so that nothing here may depend on a compiler's layout.
+// The state of a plugin within an engine of TensorRT 8, and of TensorRT 10 by the first vmexport: its operator and
+// attributes, one after the other, little-endian, with a version. An engine outlives the library that built it, so that
+// nothing here may depend on a compiler's layout.
 #ifndef VMEXPORT_TENSORRT_BYTES_H
 #define VMEXPORT_TENSORRT_BYTES_H
 
@@ -11,11 +12,10 @@
 namespace vmexport::trt {
 
 constexpr uint32_t kBytesVersion = 1;
-constexpr size_t kMaxBytes = 64;
 
 size_t bytes_size(const Attributes& attributes) noexcept;
 
-// Writes bytes_size(attributes) bytes, at most kMaxBytes.
+// Writes bytes_size(attributes) bytes.
 void write_bytes(const Operator& op, const Attributes& attributes, unsigned char* bytes) noexcept;
 
 // False with a message where these are not exactly the bytes of such a node: another operator, a newer version, cut

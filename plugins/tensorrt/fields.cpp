@@ -11,6 +11,7 @@ using nvinfer1::PluginFieldCollection;
 using nvinfer1::PluginFieldType;
 
 enum Attribute { kDirectionCodes, kTokensPerFrame, kClassToken, kScale, kAttributes };
+static_assert(kAttributes == kMaxAttributes, "kMaxAttributes is not their number");
 
 constexpr const char* kNames[kAttributes] = {"directions", "tokens_per_frame", "class_token", "scale"};
 constexpr int kUnscaled = kScale;  // an operator without a scale has the attributes before it
@@ -105,6 +106,22 @@ const PluginFieldCollection& declared_fields(const Operator& op) noexcept {
   return op.scaled ? scaled : unscaled;
 }
 
+const PluginFieldCollection& write_fields(const Operator& op, const Attributes& attributes,
+                                          WrittenFields* fields) noexcept {
+  const vmexport_token_order& order = attributes.order;
+  fields->tokens_per_frame = static_cast<int32_t>(order.tokens_per_frame);  // read_fields lets no other in
+  const void* const values[kAttributes] = {order.orders, &fields->tokens_per_frame, &order.class_token,
+                                           &attributes.scale};
+  const PluginFieldCollection& declared = declared_fields(op);
+  for (int32_t i = 0; i < declared.nbFields; ++i) {
+    fields->list[i] = declared.fields[i];
+    fields->list[i].data = values[i];
+  }
+  fields->list[kDirectionCodes].length = order.directions;
+  fields->collection = {declared.nbFields, fields->list};
+  return fields->collection;
+}
+
 bool read_fields(const Operator& op, const PluginFieldCollection* fields, Attributes* attributes,
                  Message* message) noexcept {
   if (fields == nullptr || fields->nbFields < 0 || (fields->nbFields > 0 && fields->fields == nullptr)) {
@@ -124,7 +141,9 @@ bool read_fields(const Operator& op, const PluginFieldCollection* fields, Attrib
     if (!read_field(which, field, attributes, message)) return false;
   }
   for (int i = 0; i < count_of(op); ++i) {
-    if (!seen[i]) return message->say("attribute %s: expected a value, got none: export the model again", kNames[i]);
+    if (!seen[i])
+      return message->say("attribute %s: expected a value, got none: export the model and build its engine again",
+                          kNames[i]);
   }
   return true;
 }

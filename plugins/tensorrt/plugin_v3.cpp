@@ -3,7 +3,7 @@
 #include <cstring>
 #include <new>
 
-#include "fields.h"
+#include "bytes.h"
 #include "log.h"
 
 namespace vmexport::trt {
@@ -17,19 +17,19 @@ using nvinfer1::PluginFieldCollection;
 using nvinfer1::PluginFieldType;
 using nvinfer1::PluginTensorDesc;
 
+// Engines of the first vmexport hold one field of this name, with the bytes of bytes.h, in place of the attributes.
 constexpr const char* kStateField = "vmexport_state";
 
-bool read_state(const Operator& op, const PluginFieldCollection* fields, Attributes* attributes,
-                Message* message) noexcept {
-  if (fields == nullptr || fields->nbFields != 1 || fields->fields == nullptr) {
-    return message->say("serialised state: expected one field %s, got %d", kStateField,
-                        fields != nullptr ? fields->nbFields : 0);
-  }
+const PluginField* old_state(const PluginFieldCollection* fields) noexcept {
+  if (fields == nullptr || fields->nbFields != 1 || fields->fields == nullptr) return nullptr;
   const PluginField& field = fields->fields[0];
-  if (field.name == nullptr || std::strcmp(field.name, kStateField) != 0 || field.type != PluginFieldType::kINT8 ||
-      field.length < 0) {
-    return message->say("serialised state: expected a field %s of bytes, got %.60s of type %d", kStateField,
-                        field.name != nullptr ? field.name : "none", static_cast<int>(field.type));
+  return field.name != nullptr && std::strcmp(field.name, kStateField) == 0 ? &field : nullptr;
+}
+
+bool read_old_state(const Operator& op, const PluginField& field, Attributes* attributes, Message* message) noexcept {
+  if (field.type != PluginFieldType::kINT8 || field.length < 0) {
+    return message->say("serialised state: expected a field %s of bytes, got type %d", kStateField,
+                        static_cast<int>(field.type));
   }
   return read_bytes(op, field.data, static_cast<size_t>(field.length), attributes, message);
 }
@@ -100,10 +100,7 @@ int32_t Plugin::enqueue(const PluginTensorDesc* inputs, const PluginTensorDesc*,
 }
 
 const PluginFieldCollection* Plugin::getFieldsToSerialize() noexcept {
-  write_bytes(op_, attributes_, bytes_);
-  field_ = PluginField(kStateField, bytes_, PluginFieldType::kINT8, static_cast<int32_t>(bytes_size(attributes_)));
-  collection_ = {1, &field_};
-  return &collection_;
+  return &write_fields(op_, attributes_, &fields_);
 }
 
 const PluginFieldCollection* Creator::getFieldNames() noexcept { return &declared_fields(op_); }
@@ -112,8 +109,9 @@ nvinfer1::IPluginV3* Creator::createPlugin(const char* name, const PluginFieldCo
                                            nvinfer1::TensorRTPhase phase) noexcept {
   Attributes attributes;
   Message message;
-  const bool read = phase == nvinfer1::TensorRTPhase::kRUNTIME ? read_state(op_, fields, &attributes, &message)
-                                                               : read_fields(op_, fields, &attributes, &message);
+  const PluginField* const old = phase == nvinfer1::TensorRTPhase::kRUNTIME ? old_state(fields) : nullptr;
+  const bool read = old != nullptr ? read_old_state(op_, *old, &attributes, &message)
+                                   : read_fields(op_, fields, &attributes, &message);
   auto* const plugin = read ? new (std::nothrow) Plugin(op_, attributes) : nullptr;
   if (plugin != nullptr) return plugin;
   refuse_node(op_, name, read ? "no memory left for the plugin" : message.text);

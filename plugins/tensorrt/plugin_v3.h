@@ -2,8 +2,8 @@
 #ifndef VMEXPORT_TENSORRT_PLUGIN_V3_H
 #define VMEXPORT_TENSORRT_PLUGIN_V3_H
 
-#include "bytes.h"
 #include "core.h"
+#include "fields.h"
 
 namespace vmexport::trt {
 
@@ -51,10 +51,7 @@ class Plugin final : public nvinfer1::IPluginV3,
   const Operator& op_;
   Attributes attributes_;
   char timing_cache_id_[160] = "";
-  // What getFieldsToSerialize lends to TensorRT, until its next call or the end of this object.
-  unsigned char bytes_[kMaxBytes] = {};
-  nvinfer1::PluginField field_;
-  nvinfer1::PluginFieldCollection collection_{};
+  WrittenFields fields_;  // lent to TensorRT by getFieldsToSerialize, until its next call or the end of this object
 };
 
 class Creator final : public nvinfer1::IPluginCreatorV3One {
@@ -65,7 +62,7 @@ class Creator final : public nvinfer1::IPluginCreatorV3One {
   const char* getPluginVersion() const noexcept override { return kPluginVersion; }
   const char* getPluginNamespace() const noexcept override { return kPluginNamespace; }
   const nvinfer1::PluginFieldCollection* getFieldNames() noexcept override;
-  // Building: the node's attributes, all of them. Running: what getFieldsToSerialize gave. Null after a refusal.
+  // The attributes, all of them, from a node or from an engine. Null after a refusal.
   nvinfer1::IPluginV3* createPlugin(const char* name, const nvinfer1::PluginFieldCollection* fields,
                                     nvinfer1::TensorRTPhase phase) noexcept override;
 

@@ -121,7 +121,7 @@ std::unique_ptr<trt_host::Node> ready(const std::string& op, const Case& test, i
 
   const std::vector<unsigned char> bytes = node->bytes();
   const std::string identity = node->identity();
-  node = trt_host::restore(op, bytes.data(), bytes.size());
+  node = node->reload();
   expect(node != nullptr, name + "read again");
   if (node != nullptr) node = node->clone();
   if (node != nullptr) node = node->attach();

@@ -25,7 +25,14 @@ class Node {
   virtual bool supports(int32_t pos, const Descriptions& tensors, int32_t inputs, int32_t outputs) = 0;
   virtual bool configure(const Ranges& inputs, const Ranges& outputs) = 0;
   virtual size_t workspace(const Ranges& inputs, const Ranges& outputs) = 0;
+  // Its attributes as the bytes of ../tensorrt/bytes.h.
   virtual std::vector<unsigned char> bytes() = 0;
+#if VMEXPORT_TENSORRT_V3
+  // What an engine holds.
+  virtual const nvinfer1::PluginFieldCollection* fields() = 0;
+#endif
+  // Written into an engine and read out of it again, by its creator.
+  virtual std::unique_ptr<Node> reload() = 0;
   virtual std::unique_ptr<Node> clone() = 0;
   // What an execution context gets to work with.
   virtual std::unique_ptr<Node> attach() = 0;
@@ -42,9 +49,14 @@ std::string version_of(const std::string& op);
 std::string namespace_of(const std::string& op);
 const nvinfer1::PluginFieldCollection* fields_of(const std::string& op);
 
-// Through the creator named `op`: from a node's attributes, and from what an engine holds. Null: refused.
+// Through the creator named `op`: from a node's attributes, and from the bytes of ../tensorrt/bytes.h in an engine.
+// Null: refused.
 std::unique_ptr<Node> create(const std::string& op, const nvinfer1::PluginFieldCollection* fields);
 std::unique_ptr<Node> restore(const std::string& op, const void* bytes, size_t size);
+#if VMEXPORT_TENSORRT_V3
+// From an engine's fields.
+std::unique_ptr<Node> load(const std::string& op, const nvinfer1::PluginFieldCollection* fields);
+#endif
 
 }  // namespace trt_host
 

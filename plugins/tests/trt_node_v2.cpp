@@ -39,6 +39,10 @@ class NodeV2 final : public Node {
     plugin_->serialize(bytes.data());
     return bytes;
   }
+  std::unique_ptr<Node> reload() override {
+    const std::vector<unsigned char> written = bytes();
+    return restore(plugin_->getPluginType(), written.data(), written.size());
+  }
   std::unique_ptr<Node> clone() override { return wrap(plugin_->clone()); }
   std::unique_ptr<Node> attach() override {
     plugin_->attachToContext(nullptr, nullptr, nullptr);

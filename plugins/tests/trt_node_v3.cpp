@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "../tensorrt/bytes.h"
 #include "../tensorrt/creators.h"
 #include "trt_node.h"
 
@@ -6,10 +9,39 @@ namespace {
 
 using nvinfer1::PluginCapabilityType;
 
+const vmexport::trt::Operator& operator_of(const std::string& name) {
+  return name == vmexport::trt::kCausalConv1d.name ? vmexport::trt::kCausalConv1d : vmexport::trt::kSelectiveScan;
+}
+
+// Fields as an engine keeps them: each value in memory of its own, of exactly its size.
+class Stored {
+ public:
+  explicit Stored(const nvinfer1::PluginFieldCollection& fields) {
+    for (int32_t i = 0; i < fields.nbFields; ++i) {
+      const nvinfer1::PluginField& field = fields.fields[i];
+      const auto* const first = static_cast<const unsigned char*>(field.data);
+      const size_t size = 4 * static_cast<size_t>(field.length);  // 32 bits each: check_written_fields
+      values_.emplace_back(new unsigned char[size]);
+      std::copy(first, first + size, values_.back().get());
+      names_.emplace_back(field.name);
+      list_.push_back(field);
+      list_.back().data = values_.back().get();
+    }
+    for (size_t i = 0; i < list_.size(); ++i) list_[i].name = names_[i].c_str();
+  }
+  nvinfer1::PluginFieldCollection collection() const { return {static_cast<int32_t>(list_.size()), list_.data()}; }
+
+ private:
+  std::vector<std::unique_ptr<unsigned char[]>> values_;
+  std::vector<std::string> names_;
+  std::vector<nvinfer1::PluginField> list_;
+};
+
 class NodeV3 final : public Node {
  public:
   explicit NodeV3(nvinfer1::IPluginV3* plugin)
       : plugin_(plugin),
+        core_(capability<nvinfer1::IPluginV3OneCore>(PluginCapabilityType::kCORE)),
         build_(capability<nvinfer1::IPluginV3OneBuild>(PluginCapabilityType::kBUILD)),
         run_(capability<nvinfer1::IPluginV3OneRuntime>(PluginCapabilityType::kRUNTIME)) {}
 
@@ -33,10 +65,20 @@ class NodeV3 final : public Node {
     return build_->getWorkspaceSize(inputs.data(), count(inputs), outputs.data(), count(outputs));
   }
   std::vector<unsigned char> bytes() override {
-    const nvinfer1::PluginFieldCollection* const fields = run_->getFieldsToSerialize();
-    if (fields == nullptr || fields->nbFields != 1) return {};
-    const auto* const first = static_cast<const unsigned char*>(fields->fields[0].data);
-    return {first, first + fields->fields[0].length};
+    using namespace vmexport::trt;
+    const Operator& op = operator_of(core_->getPluginName());
+    Attributes attributes;
+    Message message;
+    if (!read_fields(op, run_->getFieldsToSerialize(), &attributes, &message)) return {};
+    std::vector<unsigned char> bytes(bytes_size(attributes));
+    write_bytes(op, attributes, bytes.data());
+    return bytes;
+  }
+  const nvinfer1::PluginFieldCollection* fields() override { return run_->getFieldsToSerialize(); }
+  std::unique_ptr<Node> reload() override {
+    const Stored stored(*fields());
+    const auto fields = stored.collection();
+    return load(core_->getPluginName(), &fields);
   }
   std::unique_ptr<Node> clone() override { return wrap(plugin_->clone()); }
   std::unique_ptr<Node> attach() override { return wrap(run_->attachToContext(nullptr)); }
@@ -63,6 +105,7 @@ class NodeV3 final : public Node {
   }
 
   std::unique_ptr<nvinfer1::IPluginV3> plugin_;
+  nvinfer1::IPluginV3OneCore* core_;
   nvinfer1::IPluginV3OneBuild* build_;
   nvinfer1::IPluginV3OneRuntime* run_;
 };
@@ -95,11 +138,15 @@ std::unique_ptr<Node> create(const std::string& op, const nvinfer1::PluginFieldC
   return NodeV3::wrap(creator_of(op)->createPlugin("a node", fields, nvinfer1::TensorRTPhase::kBUILD));
 }
 
+std::unique_ptr<Node> load(const std::string& op, const nvinfer1::PluginFieldCollection* fields) {
+  return NodeV3::wrap(creator_of(op)->createPlugin("a node", fields, nvinfer1::TensorRTPhase::kRUNTIME));
+}
+
 std::unique_ptr<Node> restore(const std::string& op, const void* bytes, size_t size) {
   const nvinfer1::PluginField field("vmexport_state", bytes, nvinfer1::PluginFieldType::kINT8,
                                     static_cast<int32_t>(size));
   const nvinfer1::PluginFieldCollection fields{1, &field};
-  return NodeV3::wrap(creator_of(op)->createPlugin("a node", &fields, nvinfer1::TensorRTPhase::kRUNTIME));
+  return load(op, &fields);
 }
 
 }  // namespace trt_host

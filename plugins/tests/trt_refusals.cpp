@@ -4,6 +4,7 @@
 #include <cstring>
 #include <functional>
 #include <random>
+#include <utility>
 
 #include "../tensorrt/log.h"
 #include "trt_cases.h"
@@ -23,12 +24,21 @@ PluginField& field(Fields& fields, const char* name) {
   std::abort();
 }
 
+std::vector<unsigned char> bytes_of(const char* op, const Case& test) {
+  const Fields fields(op, test);
+  const auto collection = fields.collection();
+  return trt_host::create(op, &collection)->bytes();
+}
+
 void check_fields(trt_host::Logger& logger) {
   const auto refuse = [&logger](const char* op, const char* words, const std::function<void(Fields&)>& change) {
     Fields fields(op, plain());
     change(fields);
     const auto collection = fields.collection();
     told(logger, trt_host::create(op, &collection) == nullptr, words);
+#if VMEXPORT_TENSORRT_V3
+    told(logger, trt_host::load(op, &collection) == nullptr, words, "engine:");
+#endif
   };
   for (const char* name : {"directions", "tokens_per_frame", "class_token", "scale"}) {
     const std::string missing = std::string("attribute ") + name + ": expected a value, got none";
@@ -71,6 +81,23 @@ void check_fields(trt_host::Logger& logger) {
 }
 
 #if VMEXPORT_TENSORRT_V3
+// A field of a name that no attribute has, as the first vmexport wrote it, is bytes or nothing.
+void check_old_field(trt_host::Logger& logger) {
+  const std::vector<unsigned char> bytes = bytes_of(kScan, plain());
+  const auto size = static_cast<int32_t>(bytes.size());
+  const auto refuse = [&](const char* words, std::vector<PluginField> list) {
+    const nvinfer1::PluginFieldCollection fields{static_cast<int32_t>(list.size()), list.data()};
+    told(logger, trt_host::load(kScan, &fields) == nullptr, words);
+  };
+  const PluginField state("vmexport_state", bytes.data(), PluginFieldType::kINT8, size);
+  refuse("expected a field vmexport_state of bytes", {{state.name, state.data, PluginFieldType::kINT32, size / 4}});
+  refuse("expected a field vmexport_state of bytes", {{state.name, state.data, PluginFieldType::kINT8, -1}});
+  refuse("attribute state: expected one of", {{"state", state.data, PluginFieldType::kINT8, size}});
+  refuse("attribute vmexport_state: expected one of", {state, state});
+  const nvinfer1::PluginFieldCollection alone{1, &state};
+  told(logger, trt_host::create(kScan, &alone) == nullptr, "attribute vmexport_state: expected one of");
+}
+
 void check_wide_fields(trt_host::Logger& logger) {
   Fields fields(kScan, plain());
   const auto collection = fields.collection();
@@ -89,10 +116,20 @@ void check_wide_fields(trt_host::Logger& logger) {
 }
 #endif
 
-std::vector<unsigned char> bytes_of(const char* op, const Case& test) {
-  const Fields fields(op, test);
-  const auto collection = fields.collection();
-  return trt_host::create(op, &collection)->bytes();
+// What engines hold that vmexport has built before, to the byte: they have to run as long as there is a vmexport.
+void check_known_bytes() {
+  const std::vector<unsigned char> scan = {
+      'V', 'M', 'E',  'X', 1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0,  // this format's version, operator, directions
+      2,   0,   0,    0,   3, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0,  // spatial, temporal, tokens a frame, class token
+      0,   0,   0x80, 0x3f};                                    // scale 1
+  std::vector<unsigned char> conv = scan;
+  conv[8] = 2;
+  for (const auto& [op, known] : {std::pair(kScan, scan), std::pair(kConv, conv)}) {
+    const auto node = trt_host::restore(op, known.data(), known.size());
+    expect(node != nullptr && node->bytes() == known, std::string(op) + ": known bytes are read");
+    expect(bytes_of(op, plain()) == known, std::string(op) + ": known bytes are those of this node");
+    expect(node != nullptr && node->reload() != nullptr, std::string(op) + ": and written into a new engine");
+  }
 }
 
 void check_bytes(trt_host::Logger& logger) {
@@ -188,7 +225,9 @@ void check(trt_host::Logger& logger) {
   check_fields(logger);
 #if VMEXPORT_TENSORRT_V3
   check_wide_fields(logger);
+  check_old_field(logger);
 #endif
+  check_known_bytes();
   check_bytes(logger);
   check_wild_bytes(logger);
   check_inputs(logger);

@@ -1,5 +1,6 @@
 // Drives the TensorRT plugins from headers alone, as TensorRT would: creators, fields, types, shapes, every combination
 // of formats, bytes, copies, enqueue. The kernels are the CUDA kernels' own source on the emulation (trt_kernels.cpp).
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -23,6 +24,33 @@ void check_creators() {
     expect(names == (op == "SelectiveScan" ? order + "scale " : order), op + ": fields " + names);
   }
 }
+
+#if VMEXPORT_TENSORRT_V3
+// An engine holds a field an attribute, as it is declared.
+void check_written_fields() {
+  for (const std::string& op : trt_host::operators()) {
+    const trt_cases::Fields given(op, kCases[4]);
+    const auto collection = given.collection();
+    const auto node = trt_host::create(op, &collection);
+    expect(node != nullptr, op + ": created for its fields");
+    if (node == nullptr) return;
+    const nvinfer1::PluginFieldCollection& written = *node->fields();
+    const nvinfer1::PluginFieldCollection& declared = *trt_host::fields_of(op);
+    expect(written.nbFields == declared.nbFields, op + ": a field an attribute");
+    for (int32_t i = 0; i < std::min(written.nbFields, declared.nbFields); ++i) {
+      const nvinfer1::PluginField& field = written.fields[i];
+      const std::string name = op + ": written field " + field.name;
+      expect(std::strcmp(field.name, declared.fields[i].name) == 0, name + ": name");
+      expect(field.type == declared.fields[i].type, name + ": type");
+      for (const nvinfer1::PluginField& one : given.list) {
+        if (std::strcmp(one.name, field.name) != 0) continue;
+        expect(field.length == one.length, name + ": length");
+        expect(std::memcmp(field.data, one.data, 4 * static_cast<size_t>(one.length)) == 0, name + ": value");
+      }
+    }
+  }
+}
+#endif
 
 // Some cases are enormous for an emulation under sanitizers; the type that is the rarest on devices runs them.
 bool affordable(const Case& test, int32_t dtype) {
@@ -135,6 +163,9 @@ int main() {
   trt_host::Logger logger;
   trt_host::process_logger = &logger;
   check_creators();
+#if VMEXPORT_TENSORRT_V3
+  check_written_fields();
+#endif
   check_formats();
   check_identity();
   check_empty_batch();
