@@ -3,10 +3,22 @@
 #include <atomic>
 #include <cstring>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include "cpu.h"
 
 namespace vmexport {
 namespace {
+
+#if defined(__x86_64__)
+// __builtin_cpu_supports knows the word since GCC 11. That the system keeps the registers, it says with avx2.
+bool has_f16c() noexcept {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+#endif
 
 // Every instruction set that a tier's file is compiled with: VMEXPORT_AVX2_FLAGS, VMEXPORT_AVX512_FLAGS of CMake.
 bool has(const Tier& tier) noexcept {
@@ -15,10 +27,10 @@ bool has(const Tier& tier) noexcept {
   if (&tier == &kAvx512Tier) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx2") &&
-           __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+           __builtin_cpu_supports("fma") && has_f16c();
   }
   if (&tier == &kAvx2Tier) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   }
 #endif
   return &tier == &kBaselineTier;
