@@ -19,7 +19,7 @@ mkdir -p "$folder"
 need_programs "g++-aarch64-linux-gnu qemu-user" aarch64-linux-gnu-g++ qemu-aarch64
 headers=$(onnxruntime_headers)
 build "-DCMAKE_TOOLCHAIN_FILE=$PWD/plugins/cmake/aarch64-toolchain.cmake" ${headers:+"$headers"}
-ctest --test-dir "$folder" --output-on-failure >"$folder/ctest.log" 2>&1 ||
+ctest --test-dir "$folder" --parallel "$(nproc)" --output-on-failure >"$folder/ctest.log" 2>&1 ||
   { cat "$folder/ctest.log" >&2; fail "kernel tests under qemu-aarch64"; }
 grep Passed "$folder/ctest.log"
 

@@ -41,7 +41,7 @@ on() {
   local name=$1 tier=$2 log chosen
   shift 2
   log=$folder/ctest-$name.log
-  VMEXPORT_LAUNCHER="$*" ctest --test-dir "$folder" --verbose >"$log" 2>&1 ||
+  VMEXPORT_LAUNCHER="$*" ctest --test-dir "$folder" --parallel "$(nproc)" --verbose >"$log" 2>&1 ||
     { cat "$log" >&2; fail "$name: native tests"; }
   chosen=$(sed -n 's/.*tier chosen by itself: //p' "$log")
   [ "$chosen" = "$tier" ] || fail "$name: the C library chose the tier '$chosen' where '$tier' is the best"
