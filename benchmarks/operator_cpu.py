@@ -30,9 +30,9 @@ from plain_scan import plain_scan
 from torch import Tensor
 
 from vmexport.export.functions.scan import selective_scan_function
-from vmexport.ops.native import Buffer, Order, load_native
+from vmexport.ops.native import Buffer, load_native
 from vmexport.ops.reference import selective_scan_reference
-from vmexport.ops.schema import DOMAIN, OPSET_VERSION, SCAN_INPUTS, SELECTIVE_SCAN
+from vmexport.ops.schema import DOMAIN, OPSET_VERSION, SCAN_INPUTS, SELECTIVE_SCAN, TokenOrder
 from vmexport.runtime.session import SessionOptions, open_session
 
 L, D, N = 1569, 768, 16
@@ -80,7 +80,7 @@ def native(inputs: Mapping[str, Array], threads: int, tier: str | None = None) -
     library = load_native()
     y = np.empty_like(inputs["z"])
     named: dict[str, Any] = {name: Buffer.of_numpy(value) for name, value in {**inputs, "y": y}.items()}
-    order = Order(**ATTRIBUTES)
+    order = TokenOrder(**ATTRIBUTES)
 
     def run() -> Array:
         if tier is not None:

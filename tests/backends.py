@@ -19,9 +19,9 @@ from onnx_models import ELEMENT_TYPES, one_node_model, open_session
 from vmexport.errors import EnvironmentProblem
 from vmexport.ops import causal_conv1d, directional_selective_scan
 from vmexport.ops.buffer import Buffer
-from vmexport.ops.native import NativeLibrary, Order, library_path, load_native
+from vmexport.ops.native import NativeLibrary, library_path, load_native
 from vmexport.ops.reference import causal_conv1d_reference, selective_scan_reference
-from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
+from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN, TokenOrder
 
 Case = ScanCase | ConvCase
 TIERS = ("neon",) if platform.machine() == "aarch64" else ("avx512", "avx2", "baseline")
@@ -73,7 +73,7 @@ def buffers(arrays: Arrays) -> list[Any]:
 
 def run_native(case: Case, arrays: Arrays, dtype: str, *, threads: int = 2) -> tuple[Array, Array | None]:
     """The kernels over the C ABI: the result, and the last state of a scan."""
-    order = Order(**case.order)
+    order = TokenOrder(**case.order)
     library = load_native()
     if isinstance(case, ConvCase):
         out = np.full((len(case.directions), case.B, case.L, case.D), np.nan, NUMPY_TYPES[dtype])

@@ -48,3 +48,19 @@ def test_an_error_survives_pickling(kind: type[VmexportError]) -> None:
 def test_a_shape_error_is_a_value_error_too() -> None:
     with pytest.raises(ValueError, match="u"):
         raise errors.ShapeError("u is wrong")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:114] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Failed to allocate memory for buffer"),
+        RuntimeError("std::bad_alloc"),
+        "Error Code 2: OutOfMemory (Requested size was 1 bytes.)",
+        "CUDA out of memory. Tried to allocate 2 GiB",
+    ],
+)
+def test_memory_that_ran_out_is_told(error: BaseException | str) -> None:
+    assert errors.tells_of_memory(error)
+    assert not errors.tells_of_memory("no such file")

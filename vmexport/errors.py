@@ -81,3 +81,22 @@ class OutOfMemory(VmexportError):
     """Host or device memory ran out."""
 
     exit_code = ExitCode.OUT_OF_MEMORY
+
+
+MEMORY_WORDS = (
+    "out of memory",
+    "outofmemory",
+    "insufficient memory",
+    "cudaerror 2:",
+    "allocate memory",
+    "failed to allocate",
+    "bad allocation",
+    "bad_alloc",
+)
+"""What libraries say where memory ran out; hardly one has a status or a class for that."""
+
+
+def tells_of_memory(error: BaseException | str) -> bool:
+    """Whether an error of a library, or its words, says that memory ran out."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in MEMORY_WORDS)

@@ -13,8 +13,9 @@ from cases import Arrays, ConvCase, ScanCase, to_torch
 
 from vmexport.errors import ExitCode, ShapeError
 from vmexport.ops import ScanOrder, causal_conv1d, directional_selective_scan
-from vmexport.ops.native import Order, load_native
+from vmexport.ops.native import load_native
 from vmexport.ops.reference import causal_conv1d_reference, selective_scan_reference
+from vmexport.ops.schema import TokenOrder
 
 SCAN = ScanCase("bad", L=9, D=5, N=4, directions=(0, 2), class_token=1, tokens_per_frame=4, B=2)
 CONV = ConvCase("bad", L=9, D=5, K=4, directions=(0, 3), class_token=1, tokens_per_frame=4, B=2)
@@ -28,13 +29,13 @@ def _tensors(arrays: Arrays, device: str = "cpu") -> list[Any]:
 def _native_scan(arrays: Arrays, order: dict[str, Any]) -> None:
     y = np.empty((SCAN.B, SCAN.L, SCAN.D), np.float32)
     tensors = buffers({**arrays, "y": y})
-    load_native().scan(*tensors, order=Order(**order))
+    load_native().scan(*tensors, order=TokenOrder(**order))
 
 
 def _native_conv(arrays: Arrays, order: dict[str, Any]) -> None:
     u = np.empty((len(CONV.directions), CONV.B, CONV.L, CONV.D), np.float32)
     tensors = buffers({**arrays, "u": u})
-    load_native().conv(*tensors, order=Order(**order))
+    load_native().conv(*tensors, order=TokenOrder(**order))
 
 
 SCAN_CALLS: dict[str, Call] = {

@@ -11,9 +11,9 @@ from fake_causal_conv1d import FakeCausalConv1d
 from tolerances import HALF_CHAIN, OPERATOR, assert_close
 
 from vmexport.ops import gradients
-from vmexport.ops.binding import Order
 from vmexport.ops.conv_backward import TAPS, causal_conv1d_backward_kernels, conv_serves
 from vmexport.ops.reference_backward import causal_conv1d_backward_reference
+from vmexport.ops.schema import TokenOrder
 
 CASES = tuple(case for case in CONV_CASES if case.K in TAPS)
 
@@ -31,7 +31,7 @@ def given(case: ConvCase, dtype: str) -> tuple[Any, torch.Tensor]:
 def test_the_kernels_gradients_are_those_of_the_reference(case: ConvCase, dtype: str) -> None:
     tensors, grad_u = given(case, dtype)
     fake = FakeCausalConv1d()
-    got = causal_conv1d_backward_kernels(fake, grad_u, tensors, Order(**case.order))
+    got = causal_conv1d_backward_kernels(fake, grad_u, tensors, TokenOrder(**case.order))
     assert fake.calls == 1
     wide: Any = [None if tensor is None else tensor.double() for tensor in tensors]
     want = causal_conv1d_backward_reference(grad_u.double(), *wide, **case.order)
@@ -46,7 +46,7 @@ def test_weights_may_be_wider_than_the_tokens() -> None:
     """As under autocast: half tokens, float32 weights; a bias of yet another dtype comes back in its own."""
     case = CASES[0]
     (x, weight, bias), grad_u = given(case, "float32")
-    order = Order(**case.order)
+    order = TokenOrder(**case.order)
     mixed: Any = (x.bfloat16(), weight, bias.double())
     got = causal_conv1d_backward_kernels(FakeCausalConv1d(), grad_u, mixed, order)
     assert [grad.dtype for grad in got] == [torch.bfloat16, torch.float32, torch.float64]

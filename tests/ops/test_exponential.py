@@ -9,7 +9,8 @@ import pytest
 from backends import native_library
 from cases import Array
 
-from vmexport.ops.native import Buffer, NativeLibrary, Order, load_native
+from vmexport.ops.native import Buffer, NativeLibrary, load_native
+from vmexport.ops.schema import TokenOrder
 
 CHANNELS = 1 << 19
 ROUNDING = 2.0**-23
@@ -39,7 +40,7 @@ def decays(library: NativeLibrary, delta: Array, rate: Array) -> Array:
     rates = np.ascontiguousarray(rate[None, :, None])
     inputs = [Buffer.of_numpy(x) for x in (u, steps, rates, bc)]
     library.scan(inputs[0], inputs[1], inputs[2], inputs[3], None, None, None, Buffer.of_numpy(y),
-                 order=Order((0,), 1, 0))  # fmt: skip
+                 order=TokenOrder((0,), 1, 0))  # fmt: skip
     decay: Array = y[0, 1].astype(np.float64) / y[0, 0]
     return decay
 

@@ -11,9 +11,9 @@ from fake_mamba import FakeMamba
 from tolerances import HALF_CHAIN, OPERATOR, assert_close
 
 from vmexport.ops import gradients
-from vmexport.ops.binding import Order
 from vmexport.ops.mamba_backward import mamba_serves, selective_scan_backward_mamba
 from vmexport.ops.reference_backward import selective_scan_backward_reference
+from vmexport.ops.schema import TokenOrder
 
 CASES = tuple(
     case for case in SCAN_CASES if case.L * case.D * case.N < 20_000 and case.decay < 1e3 and case.L > 0
@@ -42,7 +42,7 @@ def test_the_kernels_gradients_are_those_of_the_reference(case: ScanCase, dtype:
     tensors, grad_y = given(case, dtype)
     fake = FakeMamba()
     how: dict[str, Any] = {"scale": case.scale, "delta_softplus": case.delta_softplus}
-    got = selective_scan_backward_mamba(fake, grad_y, tensors, Order(**case.order), **how)
+    got = selective_scan_backward_mamba(fake, grad_y, tensors, TokenOrder(**case.order), **how)
     assert fake.calls == ["fwd", "bwd"]
     present = [tensor for tensor in tensors if tensor is not None]
     for tensor, one, other in zip(present, got, reference(case, grad_y, tensors), strict=True):
@@ -55,7 +55,7 @@ def test_more_tokens_than_one_chunk() -> None:
     case = ScanCase("long", L=2050, D=2, N=2, directions=(0, 1), class_token=1)
     tensors, grad_y = given(case, "float32")
     how: dict[str, Any] = {"scale": 1.0, "delta_softplus": True}
-    got = selective_scan_backward_mamba(FakeMamba(), grad_y, tensors, Order(**case.order), **how)
+    got = selective_scan_backward_mamba(FakeMamba(), grad_y, tensors, TokenOrder(**case.order), **how)
     for one, other in zip(got, reference(case, grad_y, tensors), strict=True):
         assert_close(to_numpy(one), to_numpy(other), OPERATOR["float32"])
 

@@ -31,12 +31,12 @@ from tolerances import MODEL_GRADIENT, NATIVE_GRADIENT, NATIVE_GRADIENT_OF_A, OP
 from vmexport.errors import ShapeError
 from vmexport.ops import causal_conv1d, torch_native
 from vmexport.ops.buffer import Buffer
-from vmexport.ops.native import Order, load_native
+from vmexport.ops.native import load_native
 from vmexport.ops.reference_backward import (
     causal_conv1d_backward_reference,
     selective_scan_backward_reference,
 )
-from vmexport.ops.schema import CONV_INPUTS, GRADIENT, SCAN_INPUTS
+from vmexport.ops.schema import CONV_INPUTS, GRADIENT, SCAN_INPUTS, TokenOrder
 
 pytestmark = pytest.mark.skipif(native_library() is None, reason="the native kernels are not built")
 
@@ -94,7 +94,7 @@ def run(
     }
     arrays = {**tensors, **given(case, dtype), **outputs}
     named = {name: None if array is None else Buffer.of_numpy(array) for name, array in arrays.items()}
-    order = Order(**case.order)
+    order = TokenOrder(**case.order)
     if isinstance(case, ConvCase):
         load_native().conv_backward(named, order=order, threads=threads)
     else:
@@ -243,7 +243,7 @@ def test_a_bad_argument_is_named(change: Arrays, words: str) -> None:
     arrays = {**tensors, **given(case, "float32"), **outputs, **change}
     named = {name: None if array is None else Buffer.of_numpy(array) for name, array in arrays.items()}
     with pytest.raises(ShapeError, match=words):
-        load_native().scan_backward(named, order=Order(**case.order))
+        load_native().scan_backward(named, order=TokenOrder(**case.order))
 
 
 @pytest.mark.parametrize("wanted", [[True] * 7, [False, True, False, True, False, False, True]])

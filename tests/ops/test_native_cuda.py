@@ -21,10 +21,10 @@ import vmexport
 from vmexport.errors import EnvironmentProblem, ExitCode, OutOfMemory, ShapeError
 from vmexport.native.loading import CUDA_LIBRARY
 from vmexport.ops import abi, causal_conv1d, directional_selective_scan, torch_ops
-from vmexport.ops.binding import Order
 from vmexport.ops.buffer import Buffer
 from vmexport.ops.native import load_native
 from vmexport.ops.native_cuda import CudaLibrary, load_native_cuda
+from vmexport.ops.schema import TokenOrder
 
 STREAM = 0xABCD
 SCAN = ScanCase("cuda", L=9, D=5, N=4, directions=(0, 2), class_token=1, tokens_per_frame=4, B=2)
@@ -196,7 +196,7 @@ def test_a_call_without_a_gpu_is_an_explained_error(operator: str) -> None:
     arrays = (*case.inputs().values(), out)
     tensors = [None if array is None else Buffer.of_numpy(array) for array in arrays]
     with pytest.raises(EnvironmentProblem) as caught:
-        getattr(CudaLibrary(cast(Path, LIBRARY)), operator)(*tensors, order=Order(**case.order))
+        getattr(CudaLibrary(cast(Path, LIBRARY)), operator)(*tensors, order=TokenOrder(**case.order))
     assert "could not be launched" in caught.value.what
     assert re.search("driver|device", caught.value.why)
     assert "nvidia-smi" in caught.value.fix

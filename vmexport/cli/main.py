@@ -31,21 +31,13 @@ from vmexport.cli import (
     trt,
 )
 from vmexport.cli.usage import explain_usage, is_usage_error
-from vmexport.errors import ExitCode, OutOfMemory, VmexportError
+from vmexport.errors import ExitCode, OutOfMemory, VmexportError, tells_of_memory
 from vmexport.extras import missing
 from vmexport.files import FULL_DISK, explain_write_error
 from vmexport.package import VERSION
 
 EXPORTER_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
 """Libraries that log their inner steps as warnings; heard only with -v."""
-
-_OUT_OF_MEMORY_WORDS = (
-    "out of memory",
-    "can't allocate memory",
-    "failed to allocate memory",
-    "bad allocation",
-    "std::bad_alloc",
-)
 
 
 class CatchingGroup(TyperGroup):
@@ -87,8 +79,7 @@ def _translate(error: Exception) -> Exception:
     """Name a full disk, memory and missing packages as what they are, whichever library raised them."""
     if isinstance(error, VmexportError):
         return error
-    text = str(error).lower()
-    if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY_WORDS):
+    if tells_of_memory(error):
         return OutOfMemory(
             "memory ran out",
             str(error).strip().splitlines()[0] if str(error).strip() else "",

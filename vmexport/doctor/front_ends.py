@@ -13,10 +13,10 @@ from vmexport.doctor.oracle import CHANNELS, FRAME, LENGTH, ORDERS, Array
 from vmexport.extras import install, install_extra
 from vmexport.native import gpu
 from vmexport.native.libraries import CUDA_BUILD_FIX
-from vmexport.ops.native import Buffer, NativeLibrary, Order
-from vmexport.ops.schema import DOMAIN, OPSET_VERSION, SELECTIVE_SCAN
+from vmexport.ops.native import Buffer, NativeLibrary
+from vmexport.ops.schema import DOMAIN, OPSET_VERSION, SELECTIVE_SCAN, TokenOrder
 
-ORDER = Order(ORDERS, FRAME, 1)
+ORDER = TokenOrder(ORDERS, FRAME, 1)
 
 
 class Untestable(Exception):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from vmexport.native.libraries import ABI_VERSION
 from vmexport.native.loading import BUILD_FIX
 from vmexport.ops import abi
 from vmexport.ops.buffer import Buffer, check_layout, shapes
-from vmexport.ops.schema import GRADIENT
+from vmexport.ops.schema import GRADIENT, TokenOrder
 from vmexport.ops.validate import Sizes, check_directions, conv_sizes, scan_sizes
 
 Buffers = Mapping[str, Buffer | None]
@@ -24,20 +23,6 @@ Params = abi.ScanParams | abi.ConvParams | abi.ScanBackwardParams | abi.ConvBack
 _FIELDS = {"A": "a", "BC": "bc", "D": "d"}  # names in the structs that differ from the tensors' names
 _SCAN_PARAMETERS = ("A", "D", "delta_bias", "last_state")
 _CONV_PARAMETERS = ("weight", "bias")
-
-
-@dataclass(frozen=True)
-class Order:
-    """The token order attributes that both operators share (see `vmexport.ops.schema`)."""
-
-    directions: Sequence[int]
-    tokens_per_frame: int
-    class_token: int
-
-    def struct(self, operator: str) -> abi.TokenOrder:
-        """The same for C."""
-        directions = check_directions(operator, self.directions)
-        return abi.TokenOrder.of(directions, self.tokens_per_frame, self.class_token)
 
 
 class KernelLibrary:
@@ -120,7 +105,13 @@ class KernelLibrary:
         return BuildError(f"{operator} failed with status {status}", text, self.fix)
 
 
-def scan_params(named: Buffers, order: Order, scale: float, delta_softplus: bool) -> abi.ScanParams:
+def _order_struct(order: TokenOrder, operator: str) -> abi.TokenOrder:
+    """A token order for C."""
+    directions = check_directions(operator, order.directions)
+    return abi.TokenOrder.of(directions, order.tokens_per_frame, order.class_token)
+
+
+def scan_params(named: Buffers, order: TokenOrder, scale: float, delta_softplus: bool) -> abi.ScanParams:
     """The struct of one scan.
 
     Args:
@@ -138,7 +129,7 @@ def scan_params(named: Buffers, order: Order, scale: float, delta_softplus: bool
         struct_size=ctypes.sizeof(abi.ScanParams),
         dtype=_dtype(named),
         states=sizes.inner,
-        order=order.struct(SCAN),
+        order=_order_struct(order, SCAN),
         delta_softplus=int(delta_softplus),
         scale=scale,
     )
@@ -146,7 +137,7 @@ def scan_params(named: Buffers, order: Order, scale: float, delta_softplus: bool
     return params
 
 
-def conv_params(named: Buffers, order: Order) -> abi.ConvParams:
+def conv_params(named: Buffers, order: TokenOrder) -> abi.ConvParams:
     """The struct of one convolution.
 
     Args:
@@ -162,14 +153,14 @@ def conv_params(named: Buffers, order: Order) -> abi.ConvParams:
         struct_size=ctypes.sizeof(abi.ConvParams),
         dtype=_dtype(named),
         taps=sizes.inner,
-        order=order.struct(CONV),
+        order=_order_struct(order, CONV),
     )
     _fill(params, sizes, named)
     return params
 
 
 def scan_backward_params(
-    named: Buffers, order: Order, scale: float, delta_softplus: bool
+    named: Buffers, order: TokenOrder, scale: float, delta_softplus: bool
 ) -> abi.ScanBackwardParams:
     """The struct of one backward pass of the scan.
 
@@ -194,7 +185,7 @@ def scan_backward_params(
     return params
 
 
-def conv_backward_params(named: Buffers, order: Order) -> abi.ConvBackwardParams:
+def conv_backward_params(named: Buffers, order: TokenOrder) -> abi.ConvBackwardParams:
     """The struct of one backward pass of the convolution.
 
     Args:

@@ -10,8 +10,8 @@ import functools
 import torch
 from torch import Tensor
 
-from vmexport.ops.binding import Order
 from vmexport.ops.reference import order_index
+from vmexport.ops.schema import TokenOrder
 
 KERNEL_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 """What both packages' kernels are compiled for."""
@@ -20,7 +20,7 @@ LAST_GRID_AXIS = 65535
 """Most channels of a call, all directions together: one block for each along the grid's second axis."""
 
 
-def orders(order: Order, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def orders(order: TokenOrder, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """`(S, L)` the token visited at each step, and the step at which each token is visited."""
     return _orders(tuple(order.directions), length, order.tokens_per_frame, order.class_token, device)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from vmexport.ops.binding import Order
 from vmexport.ops.channel_rows import KERNEL_DTYPES, LAST_GRID_AXIS, fold, orders, unfold
 from vmexport.ops.reference import take_tokens
+from vmexport.ops.schema import TokenOrder
 
 TAPS = (2, 3, 4)
 """Lengths of a kernel that causal-conv1d has been compiled for."""
@@ -26,7 +26,7 @@ def conv_serves(x: Tensor, weight: Tensor) -> bool:
 
 
 def causal_conv1d_backward_kernels(
-    kernels: Any, grad_u: Tensor, tensors: tuple[Tensor, Tensor, Tensor | None], order: Order
+    kernels: Any, grad_u: Tensor, tensors: tuple[Tensor, Tensor, Tensor | None], order: TokenOrder
 ) -> list[Tensor]:
     """Pull a gradient back through the convolution and its SiLU.
 

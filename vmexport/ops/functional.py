@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vmexport.ops import onnx_nodes
+from vmexport.ops.schema import TokenOrder
 from vmexport.ops.torch_checks import check_tensors, check_whole
 from vmexport.ops.torch_ops import causal_conv1d_op, selective_scan_op
 from vmexport.ops.validate import check_directions
@@ -53,7 +54,7 @@ def directional_selective_scan(
     orders = check_directions("selective_scan", directions)
     check_whole("selective_scan", tokens_per_frame=tokens_per_frame, class_token=class_token)
     if torch.onnx.is_in_onnx_export():
-        order = onnx_nodes.TokenOrder(orders, tokens_per_frame, class_token)
+        order = TokenOrder(orders, tokens_per_frame, class_token)
         return onnx_nodes.selective_scan_node(u, delta, A, BC, D, delta_bias, z, order=order, scale=scale)
     y, _ = selective_scan_op(
         u, delta, A, BC, D, delta_bias, z, orders, tokens_per_frame, class_token, float(scale), True
@@ -88,6 +89,6 @@ def causal_conv1d(
     orders = check_directions("causal_conv1d", directions)
     check_whole("causal_conv1d", tokens_per_frame=tokens_per_frame, class_token=class_token)
     if torch.onnx.is_in_onnx_export():
-        order = onnx_nodes.TokenOrder(orders, tokens_per_frame, class_token)
+        order = TokenOrder(orders, tokens_per_frame, class_token)
         return onnx_nodes.causal_conv1d_node(x, weight, bias, order=order)
     return causal_conv1d_op(x, weight, bias, orders, tokens_per_frame, class_token)  # type: ignore[no-any-return]

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from vmexport.errors import UsageError
-from vmexport.ops.binding import Order
 from vmexport.ops.conv_backward import causal_conv1d_backward_kernels, conv_serves
 from vmexport.ops.mamba_backward import mamba_serves, selective_scan_backward_mamba
 from vmexport.ops.reference_backward import (
     causal_conv1d_backward_reference,
     selective_scan_backward_reference,
 )
+from vmexport.ops.schema import TokenOrder
 from vmexport.ops.torch_checks import CONV_ARGUMENTS, SCAN_ARGUMENTS
 from vmexport.ops.torch_native import native_for, new_gradients, run_conv_backward, run_scan_backward
 from vmexport.ops.training_kernels import conv_kernels, mamba_kernels
@@ -59,7 +59,7 @@ def _scan_backward_cpu(
     if library is None:
         return _scan_backward(grad_y, grad_last_state, *tensors, directions, tokens_per_frame, class_token,
                               scale, delta_softplus, wanted)  # fmt: skip
-    order = Order(directions, tokens_per_frame, class_token)
+    order = TokenOrder(directions, tokens_per_frame, class_token)
     return run_scan_backward(
         library, (grad_y, grad_last_state), tensors, wanted, order, scale=scale, delta_softplus=delta_softplus
     )
@@ -77,7 +77,7 @@ def _scan_backward_cuda(
     if kernels is None:
         return _scan_backward(grad_y, grad_last_state, *tensors, directions, tokens_per_frame, class_token,
                               scale, delta_softplus, wanted)  # fmt: skip
-    order = Order(tuple(directions), tokens_per_frame, class_token)
+    order = TokenOrder(tuple(directions), tokens_per_frame, class_token)
     grads = selective_scan_backward_mamba(
         kernels, grad_y, tensors, order, scale=scale, delta_softplus=delta_softplus
     )
@@ -104,7 +104,7 @@ def _conv_backward_cpu(
     library = native_for(x)
     if library is None:
         return _conv_backward(grad_u, x, weight, bias, directions, tokens_per_frame, class_token, wanted)
-    order = Order(directions, tokens_per_frame, class_token)
+    order = TokenOrder(directions, tokens_per_frame, class_token)
     return run_conv_backward(library, grad_u, (x, weight, bias), wanted, order)
 
 
@@ -116,7 +116,7 @@ def _conv_backward_cuda(
     kernels = conv_kernels() if conv_serves(x, weight) else None
     if kernels is None:
         return _conv_backward(grad_u, x, weight, bias, directions, tokens_per_frame, class_token, wanted)
-    order = Order(tuple(directions), tokens_per_frame, class_token)
+    order = TokenOrder(tuple(directions), tokens_per_frame, class_token)
     grads = causal_conv1d_backward_kernels(kernels, grad_u, (x, weight, bias), order)
     return _chosen(grads, (x, weight, bias), wanted)
 

@@ -13,11 +13,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from vmexport.ops.binding import Order
 from vmexport.ops.channel_rows import KERNEL_DTYPES, LAST_GRID_AXIS, fold, orders, unfold
 from vmexport.ops.reference import take_tokens
 from vmexport.ops.reference_backward import ScanTensors, silu_slope
-from vmexport.ops.schema import MAX_STATES
+from vmexport.ops.schema import MAX_STATES, TokenOrder
 
 
 def mamba_serves(tensors: ScanTensors) -> bool:
@@ -28,7 +27,13 @@ def mamba_serves(tensors: ScanTensors) -> bool:
 
 
 def selective_scan_backward_mamba(
-    kernels: Any, grad_y: Tensor, tensors: ScanTensors, order: Order, *, scale: float, delta_softplus: bool
+    kernels: Any,
+    grad_y: Tensor,
+    tensors: ScanTensors,
+    order: TokenOrder,
+    *,
+    scale: float,
+    delta_softplus: bool,
 ) -> list[Tensor]:
     """Pull a gradient back through the scan; the last state's gradient is taken as zero.
 

@@ -15,15 +15,15 @@ from vmexport.ops.binding import (
     SCAN,
     Buffers,
     KernelLibrary,
-    Order,
     conv_backward_params,
     conv_params,
     scan_backward_params,
     scan_params,
 )
 from vmexport.ops.buffer import Buffer
+from vmexport.ops.schema import TokenOrder
 
-__all__ = ["Buffer", "NativeLibrary", "Order", "library_path", "load_native"]
+__all__ = ["Buffer", "NativeLibrary", "library_path", "load_native"]
 
 SCAN_BACKWARD, CONV_BACKWARD = f"{SCAN}_backward", f"{CONV}_backward"
 
@@ -58,7 +58,7 @@ class NativeLibrary(KernelLibrary):
     def scan(
         self, u: Buffer, delta: Buffer, A: Buffer, BC: Buffer, D: Buffer | None, delta_bias: Buffer | None,
         z: Buffer | None, y: Buffer, last_state: Buffer | None = None, *,
-        order: Order, scale: float = 1.0, delta_softplus: bool = True, threads: int = 0,
+        order: TokenOrder, scale: float = 1.0, delta_softplus: bool = True, threads: int = 0,
     ) -> None:  # fmt: skip
         """The selective scan of `vmexport.ops.reference.selective_scan_reference`, written into `y`.
 
@@ -91,7 +91,14 @@ class NativeLibrary(KernelLibrary):
         self._call(SCAN, params)
 
     def conv(
-        self, x: Buffer, weight: Buffer, bias: Buffer | None, u: Buffer, *, order: Order, threads: int = 0
+        self,
+        x: Buffer,
+        weight: Buffer,
+        bias: Buffer | None,
+        u: Buffer,
+        *,
+        order: TokenOrder,
+        threads: int = 0,
     ) -> None:
         """The convolution of `vmexport.ops.reference.causal_conv1d_reference`, written into `u`.
 
@@ -114,7 +121,7 @@ class NativeLibrary(KernelLibrary):
         self,
         named: Buffers,
         *,
-        order: Order,
+        order: TokenOrder,
         scale: float = 1.0,
         delta_softplus: bool = True,
         threads: int = 0,
@@ -142,7 +149,7 @@ class NativeLibrary(KernelLibrary):
         params.scan.executor.threads = threads
         self._call(SCAN_BACKWARD, params)
 
-    def conv_backward(self, named: Buffers, *, order: Order, threads: int = 0) -> None:
+    def conv_backward(self, named: Buffers, *, order: TokenOrder, threads: int = 0) -> None:
         """Gradients of `conv`, the same to the bit for any number of threads (on one instruction tier).
 
         Args:

@@ -8,8 +8,9 @@ import functools
 from vmexport.errors import EnvironmentProblem, VmexportError
 from vmexport.native.loading import CUDA_BUILD_FIX, CUDA_LIBRARY, library_path
 from vmexport.ops import abi
-from vmexport.ops.binding import CONV, SCAN, KernelLibrary, Order, conv_params, scan_params
+from vmexport.ops.binding import CONV, SCAN, KernelLibrary, conv_params, scan_params
 from vmexport.ops.buffer import Buffer
+from vmexport.ops.schema import TokenOrder
 
 __all__ = ["CudaLibrary", "load_native_cuda"]
 
@@ -37,7 +38,7 @@ class CudaLibrary(KernelLibrary):
     def scan(
         self, u: Buffer, delta: Buffer, A: Buffer, BC: Buffer, D: Buffer | None, delta_bias: Buffer | None,
         z: Buffer | None, y: Buffer, last_state: Buffer | None = None, *,
-        order: Order, scale: float = 1.0, delta_softplus: bool = True, stream: int = 0,
+        order: TokenOrder, scale: float = 1.0, delta_softplus: bool = True, stream: int = 0,
     ) -> None:  # fmt: skip
         """`vmexport.ops.native.NativeLibrary.scan` on device memory.
 
@@ -57,7 +58,7 @@ class CudaLibrary(KernelLibrary):
         self._call(SCAN, scan_params(named, order, scale, delta_softplus), ctypes.c_void_p(stream))
 
     def conv(
-        self, x: Buffer, weight: Buffer, bias: Buffer | None, u: Buffer, *, order: Order, stream: int = 0
+        self, x: Buffer, weight: Buffer, bias: Buffer | None, u: Buffer, *, order: TokenOrder, stream: int = 0
     ) -> None:
         """`vmexport.ops.native.NativeLibrary.conv` on device memory.
 

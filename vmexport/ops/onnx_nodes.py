@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from vmexport.ops.schema import CAUSAL_CONV1D, DOMAIN, OPSET_VERSION, SELECTIVE_SCAN
+from vmexport.ops.schema import CAUSAL_CONV1D, DOMAIN, OPSET_VERSION, SELECTIVE_SCAN, TokenOrder
 from vmexport.ops.torch_checks import check_conv, check_scan
 
 _OPEN_GATE = 32.0
 """A gate that lets all through: SiLU(32) is 32 to the last bit in every dtype, and division by it exact."""
-
-
-@dataclass(frozen=True)
-class TokenOrder:
-    """The attributes that both nodes share."""
-
-    directions: tuple[int, ...]
-    tokens_per_frame: int
-    class_token: int
-
-    def attributes(self) -> dict[str, Any]:
-        """The attributes by name, as the node stores them."""
-        return {
-            "directions": list(self.directions),
-            "tokens_per_frame": int(self.tokens_per_frame),
-            "class_token": int(self.class_token),
-        }
 
 
 def selective_scan_node(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 DOMAIN = "vmexport"
 OPSET_VERSION = 1
@@ -107,6 +108,29 @@ class ScanOrder(IntEnum):
     SPATIOTEMPORAL = 1
     SPATIAL = 2
     TEMPORAL = 3
+
+
+@dataclass(frozen=True)
+class TokenOrder:
+    """The attributes that both operators share.
+
+    Attributes:
+        directions: a `ScanOrder` for each direction.
+        tokens_per_frame: patch tokens of a frame; read by the spatial and temporal orders only.
+        class_token: 1 where token 0 is a class token, else 0.
+    """
+
+    directions: Sequence[int]
+    tokens_per_frame: int
+    class_token: int
+
+    def attributes(self) -> dict[str, Any]:
+        """The attributes by name, as a node of ONNX stores them."""
+        return {
+            "directions": list(self.directions),
+            "tokens_per_frame": int(self.tokens_per_frame),
+            "class_token": int(self.class_token),
+        }
 
 
 def visiting_order(order: int, length: int, tokens_per_frame: int, class_token: int) -> list[int]:

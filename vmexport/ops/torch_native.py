@@ -10,17 +10,16 @@ import torch
 from torch import Tensor
 
 from vmexport.native.loading import SCAN_LIBRARY, library_path
-from vmexport.ops.binding import Order
 from vmexport.ops.buffer import Buffer
 from vmexport.ops.native import NativeLibrary, load_native
 from vmexport.ops.reference_backward import ScanTensors
-from vmexport.ops.schema import CONV_INPUTS, GRADIENT, SCAN_INPUTS
+from vmexport.ops.schema import CONV_INPUTS, GRADIENT, SCAN_INPUTS, TokenOrder
 
 _ACTIVATIONS = ("u", "delta", "BC", "z", "x", "grad_y", "grad_u")
 
 
 def run_scan(
-    call: Callable[..., None], tensors: ScanTensors, order: Order, *, scale: float, delta_softplus: bool
+    call: Callable[..., None], tensors: ScanTensors, order: TokenOrder, *, scale: float, delta_softplus: bool
 ) -> tuple[Tensor, Tensor]:
     """One scan by a library.
 
@@ -52,7 +51,7 @@ def run_scan(
 
 
 def run_conv(
-    call: Callable[..., None], x: Tensor, weight: Tensor, bias: Tensor | None, order: Order
+    call: Callable[..., None], x: Tensor, weight: Tensor, bias: Tensor | None, order: TokenOrder
 ) -> Tensor:
     """One convolution by a library, `(S, B, L, D)`; arguments as in `run_scan`."""
     u = x.new_empty((len(order.directions), *x.shape))
@@ -66,7 +65,7 @@ def run_conv(
 
 def run_scan_backward(
     library: NativeLibrary, grads: tuple[Tensor, Tensor | None], tensors: ScanTensors, wanted: Sequence[bool],
-    order: Order, *, scale: float, delta_softplus: bool,
+    order: TokenOrder, *, scale: float, delta_softplus: bool,
 ) -> list[Tensor]:  # fmt: skip
     """The scan's gradients by the CPU kernels.
 
@@ -96,7 +95,7 @@ def run_conv_backward(
     grad_u: Tensor,
     tensors: tuple[Tensor, Tensor, Tensor | None],
     wanted: Sequence[bool],
-    order: Order,
+    order: TokenOrder,
 ) -> list[Tensor]:
     """The convolution's gradients by the CPU kernels; tensors are x, weight and bias, the rest as above."""
     outputs = new_gradients(tensors, wanted)

@@ -18,10 +18,9 @@ import torch
 from torch import Tensor
 
 from vmexport.ops import gradients
-from vmexport.ops.binding import Order
 from vmexport.ops.native_cuda import load_native_cuda
 from vmexport.ops.reference import causal_conv1d_reference, compute_dtype, selective_scan_reference
-from vmexport.ops.schema import SCAN_INPUTS
+from vmexport.ops.schema import SCAN_INPUTS, TokenOrder
 from vmexport.ops.torch_checks import CONV_ARGUMENTS, SCAN_ARGUMENTS, check_conv, check_devices, check_scan
 from vmexport.ops.torch_native import current_stream, native_for, run_conv, run_scan
 
@@ -54,7 +53,7 @@ def _scan_cpu(
     return run_scan(
         functools.partial(library.scan, threads=torch.get_num_threads()),
         (u, delta, A, BC, D, delta_bias, z),
-        Order(directions, tokens_per_frame, class_token),
+        TokenOrder(directions, tokens_per_frame, class_token),
         scale=scale, delta_softplus=delta_softplus,
     )  # fmt: skip
 
@@ -74,7 +73,7 @@ def _scan_cuda(
         return run_scan(
             functools.partial(library.scan, stream=stream),
             tensors,
-            Order(directions, tokens_per_frame, class_token),
+            TokenOrder(directions, tokens_per_frame, class_token),
             scale=scale, delta_softplus=delta_softplus,
         )  # fmt: skip
 
@@ -98,7 +97,7 @@ def _conv_cpu(
     if library is None:
         return _conv(x, weight, bias, directions, tokens_per_frame, class_token)
     call = functools.partial(library.conv, threads=torch.get_num_threads())
-    return run_conv(call, x, weight, bias, Order(directions, tokens_per_frame, class_token))
+    return run_conv(call, x, weight, bias, TokenOrder(directions, tokens_per_frame, class_token))
 
 
 def _conv_cuda(
@@ -112,7 +111,7 @@ def _conv_cuda(
     library = load_native_cuda()
     with current_stream(x.device) as stream:
         call = functools.partial(library.conv, stream=stream)
-        return run_conv(call, x, weight, bias, Order(directions, tokens_per_frame, class_token))
+        return run_conv(call, x, weight, bias, TokenOrder(directions, tokens_per_frame, class_token))
 
 
 selective_scan_op = torch.library.custom_op(

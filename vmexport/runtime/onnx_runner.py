@@ -9,7 +9,7 @@ import numpy as np
 
 from vmexport.config import ModelInfo
 from vmexport.config.names import WRITE_ONNX
-from vmexport.errors import BuildError, InputError, OutOfMemory
+from vmexport.errors import BuildError, InputError, OutOfMemory, tells_of_memory
 from vmexport.files import check_readable
 from vmexport.runtime.record import refuse_failed
 from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME, Array, Runner
@@ -90,6 +90,6 @@ class OnnxRunner(Runner):
 def _explain_run(error: Exception, source: str) -> Exception:
     """Translate what onnxruntime raised while running `source`."""
     text = str(error)
-    if "bad_alloc" in text or "Failed to allocate" in text:
+    if tells_of_memory(error):
         return OutOfMemory(f"not enough memory to run {source}", text.splitlines()[0], "use a smaller batch")
     return BuildError(f"ONNX Runtime failed to run {source}", text.strip().splitlines()[0] if text else "")

@@ -9,7 +9,7 @@ from typing import Any
 from vmexport.config.choices import Device, Library
 from vmexport.config.names import WRITE_ONNX
 from vmexport.config.threads import usable_cores
-from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, UsageError
+from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, UsageError, tells_of_memory
 from vmexport.extras import install_extra, missing
 from vmexport.native.libraries import ORT_CUDA_LIBRARY, ORT_LIBRARY, build_fix
 from vmexport.native.loading import library_path
@@ -155,7 +155,7 @@ def _explain(error: Exception, source: str) -> Exception:
             _first_line(error),
             "build the operator library (make native), or export without --no-fallback",
         )
-    if isinstance(error, MemoryError) or "bad_alloc" in text or "Failed to allocate" in text:
+    if tells_of_memory(error):
         return OutOfMemory(f"not enough memory to open {source}", _first_line(error))
     return InputError(
         f"ONNX Runtime cannot open {source}",

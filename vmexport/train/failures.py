@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from vmexport.errors import EnvironmentProblem, OutOfMemory
+from vmexport.errors import EnvironmentProblem, OutOfMemory, tells_of_memory
 from vmexport.train.recipe import Recipe
 
 ENDED = ("closed by peer", "reset by peer", "broken pipe", "connection refused")
@@ -20,7 +20,7 @@ def explain(error: Exception, recipe: Recipe, processes: int) -> Exception:
         processes: that share the run.
     """
     text = str(error).lower()
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text:
+    if isinstance(error, torch.OutOfMemoryError) or tells_of_memory(error):
         return _out_of_memory(error, recipe)
     if processes > 1 and any(words in text for words in ENDED):
         return EnvironmentProblem(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from vmexport.errors import OutOfMemory
+from vmexport.errors import OutOfMemory, tells_of_memory
 from vmexport.runtime.tensorrt.features import TensorRT
 
 LOG = logging.getLogger("vmexport.tensorrt")
@@ -20,14 +20,6 @@ LEVELS = {
     "INFO": logging.INFO,
     "VERBOSE": logging.DEBUG,
 }
-MEMORY_WORDS = (
-    "out of memory",
-    "outofmemory",
-    "insufficient memory",
-    "cudaerror 2:",
-    "error code 2: outofmemory",
-)
-"""What an error of TensorRT says where memory ran out; it has no status for that."""
 
 
 @functools.cache
@@ -78,6 +70,5 @@ def raise_for_memory(heard: list[str], what: str, fix: str) -> None:
     Raises:
         OutOfMemory: with the complaints.
     """
-    text = " ".join(heard).lower()
-    if any(words in text for words in MEMORY_WORDS):
+    if tells_of_memory(" ".join(heard)):
         raise OutOfMemory(what, reason(heard), fix)
