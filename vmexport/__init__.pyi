@@ -1,6 +1,7 @@
 from . import ops as ops
 from .bench.measure import benchmark as benchmark
 from .check import check_parity as check_parity
+from .config.prediction import PredictionRequest as PredictionRequest
 from .doctor.self_test import self_test as self_test
 from .eval import EvaluationRequest as EvaluationRequest
 from .eval import delta_maps as delta_maps

@@ -53,7 +53,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_softmax_is_averaged_over_views(video: Path) -> None:
     with MeanRunner("1:4:8") as runner:
-        (prediction,) = predict("unused", video, topk=4, views="2x3", runner=runner)
+        (prediction,) = predict(runner, video, topk=4, views="2x3")
         clips = load_clips(video, ARCHITECTURE, runner.info.preprocessing, "2x3")
         expected = softmax(runner(clips)).mean(axis=0)
     assert (prediction.video, prediction.views, prediction.error) == (str(video), "2x3", None)
@@ -87,7 +87,7 @@ def test_batches_stay_inside_the_profile(profile: str, bounded: bool, views: int
 
 def test_topk_beyond_the_classes_gives_all_of_them(video: Path) -> None:
     with MeanRunner(labels=()) as runner:
-        (prediction,) = predict("unused", [video], topk=99, runner=runner)
+        (prediction,) = predict(runner, [video], topk=99)
     assert len(prediction.top) == 4
     assert prediction.top[0].label == f"class {prediction.top[0].index}"
 
@@ -97,8 +97,8 @@ def test_a_bad_video_stops_or_is_collected(video: Path, tmp_path: Path) -> None:
     bad.touch()
     with MeanRunner() as runner:
         with pytest.raises(InputError, match="is empty"):
-            predict("unused", [bad, video], runner=runner)
-        first, second, third = predict("unused", [video, bad, video], runner=runner, on_error="collect")
+            predict(runner, [bad, video])
+        first, second, third = predict(runner, [video, bad, video], on_error="collect")
     assert first.top == third.top
     assert first.error is None
     assert second.top == ()
@@ -110,7 +110,7 @@ def test_logits_that_are_not_finite_are_an_error_even_when_collecting(video: Pat
     runner = MeanRunner()
     runner.broken = True
     with runner, pytest.raises(InputError, match="not finite"):
-        predict("unused", video, runner=runner, on_error="collect")
+        predict(runner, video, on_error="collect")
 
 
 def test_wrong_calls(video: Path) -> None:
@@ -118,9 +118,9 @@ def test_wrong_calls(video: Path) -> None:
         wrong_settings: list[dict[str, Any]] = [{"topk": 0}, {"views": "3"}, {"on_error": "ignore"}]
         for wrong in wrong_settings:
             with pytest.raises(UsageError):
-                predict("unused", video, runner=runner, **wrong)
+                predict(runner, video, **wrong)
         with pytest.raises(UsageError):
-            predict("unused", [], runner=runner)
+            predict(runner, [])
 
 
 def test_softmax_of_wild_logits() -> None:

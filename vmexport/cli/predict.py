@@ -9,6 +9,7 @@ import typer
 
 from vmexport.cli import options, render
 from vmexport.config.choices import Device
+from vmexport.config.prediction import PredictionRequest
 from vmexport.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 def predict_command(
     model: options.RequiredModel,
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video or picture files.")],
-    topk: Annotated[int, typer.Option(min=1, help="Classes to show for each video.")] = 5,
-    views: options.Views = "1x1",
-    device: options.Device = Device.CPU,
+    topk: Annotated[int, typer.Option(min=1, help="Classes to show for each video.")] = (
+        PredictionRequest.topk
+    ),
+    views: options.Views = PredictionRequest.views,
+    device: options.Device = Device(PredictionRequest.device),
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:

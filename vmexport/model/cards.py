@@ -130,9 +130,9 @@ def _check_entries(content: Mapping[str, Any]) -> None:
 
 def create_model(
     name_or_card: str | Path | Card,
+    *,
     frames: int | None = None,
     num_classes: int | None = None,
-    *,
     seed: int | None = 0,
     **overrides: Any,
 ) -> VideoMamba:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vmexport.config.prediction import PredictionRequest
 from vmexport.errors import InputError, UsageError, VmexportError
 from vmexport.runtime import Runner, open_runner
 from vmexport.video import Views, load_clips, parse_views
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from vmexport.config.prediction import PredictionOptions
     from vmexport.model import VideoMamba
 
 UNBOUNDED_BATCH = 4
@@ -55,25 +59,19 @@ class Prediction:
 
 
 def predict(
-    model: str | Path | VideoMamba,
+    model: str | Path | VideoMamba | Runner,
     videos: str | Path | Sequence[str | Path],
     *,
-    topk: int = 5,
-    views: str | Views = "1x1",
-    runner: Runner | None = None,
-    on_error: Literal["raise", "collect"] = "raise",
-    device: str = "cpu",
+    request: PredictionRequest | None = None,
+    **options: Unpack[PredictionOptions],
 ) -> list[Prediction]:
     """Classify videos: softmax of every view, then the mean over views (paper section 5.1).
 
     Args:
-        model: a file (.safetensors, .pth, .onnx), a preset's name or a network; unused if `runner` is given.
+        model: a file (.safetensors, .pth, .onnx, .engine), a preset's name, a network, or an open runner.
         videos: one file or several.
-        topk: classes to return; all of them where the model has fewer.
-        views: test views, clips x crops, such as "2x3".
-        runner: an open runner to use instead of opening `model`.
-        on_error: "raise" stops at the first bad video; "collect" goes on, the prediction holds the error.
-        device: "cpu" or "cuda", where the model runs; unused if `runner` is given.
+        request: how, made beforehand; None takes the defaults.
+        **options: fields of `PredictionRequest` that differ, such as `topk=3` or `views="2x3"`.
 
     Returns:
         one prediction a video, in the order given.
@@ -82,17 +80,19 @@ def predict(
         UsageError: topk below 1, unreadable views, no video, an unknown `on_error`.
         InputError: a video or the model cannot be read, or the model returns values that are not finite.
     """
-    parsed = parse_views(views)
+    request = replace(request or PredictionRequest(), **options)
+    views = parse_views(request.views)
     files = [videos] if isinstance(videos, str | Path) else list(videos)
-    if topk < 1 or not files or on_error not in ("raise", "collect"):
-        raise UsageError(
-            "predict needs a video, topk of at least 1, and on_error 'raise' or 'collect'",
-            f"got {len(files)} videos, topk={topk}, on_error={on_error!r}",
-        )
+    if not files:
+        raise UsageError("there is nothing to classify", "got no video", "vmexport predict MODEL VIDEO")
     with contextlib.ExitStack() as stack:
-        if runner is None:
-            runner = stack.enter_context(open_runner(model, device=device))
-        return [_predict_one(runner, str(file), topk, parsed, on_error == "collect") for file in files]
+        opened = (
+            model
+            if isinstance(model, Runner)
+            else stack.enter_context(open_runner(model, device=request.device))
+        )
+        collect = request.on_error == "collect"
+        return [_predict_one(opened, str(file), request.topk, views, collect) for file in files]
 
 
 def _predict_one(runner: Runner, video: str, topk: int, views: Views, collect: bool) -> Prediction:

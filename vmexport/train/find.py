@@ -122,8 +122,8 @@ def _check_out(request: TrainingRequest, out: Path) -> None:
     if request.out is not None and Path(request.out).resolve() != out.resolve():
         raise UsageError(
             "a resumed run stays in its folder",
-            f"--resume is in {out}, --out is {request.out}",
-            "leave out --out",
+            f"--resume is in {out}, --output is {request.out}",
+            "leave out --output",
         )
 
 
@@ -175,7 +175,9 @@ def read_config(out: Path) -> dict[str, Any]:
             raise ValueError("expected the tables request and settings")
     except (OSError, ValueError) as error:
         raise InputError(
-            f"the settings of the run {out} cannot be read", f"{path}: {error}", "start a new run: --out DIR"
+            f"the settings of the run {out} cannot be read",
+            f"{path}: {error}",
+            "start a new run: --output DIR",
         ) from error
     return content
 
