@@ -59,3 +59,17 @@ def test_an_error_of_one_process_is_no_bug_of_the_others(motion: Path, tmp_path:
     assert done.returncode != 0
     assert "holds a run already" in done.stderr
     assert "this is a bug" not in done.stderr
+
+
+def test_an_error_that_every_process_meets_is_said_once(tmp_path: Path) -> None:
+    words = ["train", "--data", str(tmp_path / "none")]
+    done = subprocess.run(
+        [*LAUNCH, "-m", "vmexport", *words],
+        env={**environment(), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert done.stderr.count("error: there is no data set") == 1

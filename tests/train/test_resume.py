@@ -24,6 +24,7 @@ from vmexport.data import SynthSettings, synthesize
 from vmexport.errors import InputError, UsageError
 from vmexport.train import Interrupted, TrainingRequest, TrainReport, train_model
 from vmexport.train.interrupt import listening
+from vmexport.train.plan import make_plan
 from vmexport.train.state import checkpoints
 
 Tiny = Callable[..., TrainingRequest]
@@ -110,6 +111,22 @@ def test_killed_then_resumed_ends_in_the_same_weights(killed: Path, whole: Train
     train_model(request=request)
     assert_same_end(killed, whole)
     assert not list(killed.rglob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("world", "command"),
+    [(3, "torchrun --nproc-per-node 2 -m vmexport train"), (5, "-node 4 -m vmexport train")],
+)
+def test_a_resumed_run_names_a_number_of_processes_that_fits(
+    tiny: Tiny, killed: Path, world: int, command: str
+) -> None:
+    plan = make_plan(tiny(resume=killed, out=None))
+    assert plan.settings.recipe.batch_size == 4
+    with pytest.raises(UsageError, match="cannot be divided evenly") as caught:
+        plan.division(0, world)
+    assert command in caught.value.fix
+    assert f"--resume {killed}" in caught.value.fix
+    assert "--batch-size" not in caught.value.fix
 
 
 def test_a_second_signal_does_not_wait(tiny: Tiny, tmp_path: Path) -> None:

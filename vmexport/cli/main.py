@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +41,9 @@ from vmexport.package import VERSION
 EXPORTER_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
 """Libraries that log their inner steps as warnings; heard only with -v."""
 
+OTHERS_WAIT_S = 10.0
+"""Seconds after which a process of a group says its own error, if the first process has not failed too."""
+
 
 class CatchingGroup(TyperGroup):
     """The single catcher: every error of a command becomes one message and one exit code here."""
@@ -67,7 +72,21 @@ def _caught() -> Iterator[None]:
             raise typer.Exit(_report(explain_usage(error))) from error
         if _belongs_to_typer(error):
             raise
+        _let_first_process_speak()
         raise typer.Exit(_report(_translate(error))) from error
+
+
+def _let_first_process_speak() -> None:
+    """Under torchrun: what every process meets is said once, by the first, whose end ends the others too.
+
+    An error of this process alone is said after a while.
+    """
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        return
+    try:
+        time.sleep(OTHERS_WAIT_S)
+    except KeyboardInterrupt as ended:
+        raise typer.Exit(ExitCode.INTERRUPTED) from ended
 
 
 def _belongs_to_typer(error: Exception) -> bool:

@@ -14,7 +14,16 @@ from vmexport.train.state import FOLDER, checkpoints
 
 RUNS = Path("runs")
 CONFIG = "config.json"
-REMEMBERED = ("data", "layout", "videos", "fold")
+REMEMBERED = (
+    "data",
+    "layout",
+    "videos",
+    "fold",
+    "init_cls_position",
+    "init_scale",
+    "init_weights",
+    "interpolate_space",
+)
 """Entries of a request that a resumed run takes from the one before."""
 
 CANDIDATES = 64

@@ -222,7 +222,7 @@ class Loop:
                 f"the validation loss became {loss_sum} at step {self.progress.step}",
                 "the weights are not usable",
                 f"start again in another folder with a smaller rate: "
-                f"--out DIR --lr {self.recipe.learning_rate / 3:.1g}",
+                f"--output DIR --lr {self.recipe.learning_rate / 3:.1g}",
             )
         return Tally(int(videos), int(correct), loss_sum, int(skipped))
 

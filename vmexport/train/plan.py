@@ -66,13 +66,22 @@ class Plan:
         recipe = self.settings.recipe
         share = recipe.accumulate * world
         if recipe.batch_size % share:
-            fitting = max(share, recipe.batch_size // share * share)
             raise UsageError(
                 f"a step of {recipe.batch_size} clips cannot be divided evenly",
                 f"among {world} processes with {recipe.accumulate} micro-batches each",
-                f"--batch-size {fitting}",
+                self._even_division(world),
             )
         return Division(len(self.training), recipe.batch_size, recipe.accumulate, rank, world)
+
+    def _even_division(self, world: int) -> str:
+        """What to type instead: another batch, or, for a run that goes on with its own, fewer processes."""
+        recipe = self.settings.recipe
+        share = recipe.accumulate * world
+        if self.saved is None:
+            return f"--batch-size {max(share, recipe.batch_size // share * share)}"
+        fewer = next(n for n in range(world, 0, -1) if recipe.batch_size % (recipe.accumulate * n) == 0)
+        launch = f"torchrun --nproc-per-node {fewer} -m vmexport" if fewer > 1 else "vmexport"
+        return f"{launch} train --resume {self.out}"
 
     def record(self) -> dict[str, Any]:
         """The resolved settings, for a file beside the run."""

@@ -132,7 +132,7 @@ class Stepper:
         raise BuildError(
             f"{name} became {value} at step {step + 1} (epoch {epoch})",
             f"learning rate {rate:.2g}{where}; the weights of the step before are untouched",
-            "start again in another folder (--out DIR) with a smaller rate, "
+            "start again in another folder (--output DIR) with a smaller rate, "
             f"--lr {self.recipe.learning_rate / 3:.1g}, or longer warm-up, "
             f"--set recipe.warmup_epochs={2 * self.recipe.warmup_epochs + 1:g}",
         )
