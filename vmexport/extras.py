@@ -53,7 +53,7 @@ _ON_A_JETSON = {
     "cuda": "Jetson: 'vmexport[jetson6]' on JetPack 6, 'vmexport[jetson7]' on JetPack 7",
     "tensorrt": "Jetson: sudo apt-get install python3-libnvinfer, and python3 -m venv --system-site-packages",
 }
-"""Where a board's recipe is another one."""
+"""Where a board gets it another way."""
 
 
 def install(package: str, options: str = "") -> str:

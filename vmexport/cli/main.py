@@ -133,7 +133,6 @@ app = typer.Typer(
 
 
 def _print_version(value: bool) -> None:
-    """Print the version and leave."""
     if value:
         render.text(f"vmexport {VERSION}")
         raise typer.Exit

@@ -77,7 +77,6 @@ class _Outcome:
 def _evaluate(
     runner: Runner, index: VideoIndex, request: EvaluationRequest, progress: Progress | None
 ) -> EvaluationReport:
-    """Evaluate an open runner."""
     started = time.perf_counter()
     numbers, notes = match_labels(runner.info, index, runner.source)
     clips = EvaluationClips(index, runner.info.architecture, runner.info.preprocessing, request.views)

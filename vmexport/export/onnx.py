@@ -143,5 +143,4 @@ def _compare(job: _Job, temporary: Path) -> tuple[ParityReport, str]:
 
 
 def _with_record(info: ModelInfo, record: str) -> ModelInfo:
-    """The info with a parity record."""
     return replace(info, extra={**info.extra, PARITY_ENTRY: record})

@@ -13,7 +13,7 @@ OPSETS = (18, 19, 20)
 """Versions of the default domain that every runtime we serve reads."""
 
 DEFAULT_OPSET = 18
-PRECISIONS = (Precision.FP32.value, Precision.FP16.value)
+EXPORT_PRECISIONS = (Precision.FP32.value, Precision.FP16.value)
 """Those in which ONNX Runtime runs a file on a CPU."""
 
 
@@ -43,7 +43,7 @@ class ExportRequest:
         if self.opset not in OPSETS:
             known = ", ".join(map(str, OPSETS))
             raise UsageError(f"opset {self.opset} is not supported", f"expected one of {known}", "--opset 18")
-        if self.precision not in PRECISIONS:
+        if self.precision not in EXPORT_PRECISIONS:
             raise _no_such_file(self.precision)
 
     @property
@@ -64,7 +64,7 @@ class ExportOptions(TypedDict, total=False):
 
 def _no_such_file(precision: str) -> UsageError:
     """The error for a precision that no exported file has."""
-    known = " or ".join(PRECISIONS)
+    known = " or ".join(EXPORT_PRECISIONS)
     if precision != Precision.BF16:
         return UsageError(f"unknown precision {precision!r}", f"expected {known}", "--precision fp16")
     return UsageError(

@@ -31,7 +31,7 @@ def compute_capabilities() -> tuple[str, ...]:
 
 
 def present() -> bool:
-    """Whether there is an NVIDIA GPU, also one whose kind nobody tells."""
+    """Whether there is an NVIDIA GPU, even if its compute capability cannot be found out."""
     return any(path.exists() for path in DEVICES) or bool(compute_capabilities())
 
 

@@ -45,7 +45,6 @@ def _scan_cpu(
     D: Tensor | None, delta_bias: Tensor | None, z: Tensor | None,
     directions: Sequence[int], tokens_per_frame: int, class_token: int, scale: float, delta_softplus: bool,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """The scan on CPU tensors."""
     library = native_for(u)
     if library is None:
         return _scan(u, delta, A, BC, D, delta_bias, z,
@@ -92,7 +91,6 @@ def _conv_cpu(
     x: Tensor, weight: Tensor, bias: Tensor | None,
     directions: Sequence[int], tokens_per_frame: int, class_token: int,
 ) -> Tensor:  # fmt: skip
-    """The convolution on CPU tensors."""
     library = native_for(x)
     if library is None:
         return _conv(x, weight, bias, directions, tokens_per_frame, class_token)

@@ -100,7 +100,6 @@ def _has_display_times(container: av.container.InputContainer, stream: av.VideoS
 
 
 def _first_frame(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> av.VideoFrame:
-    """The first frame that decodes."""
     try:
         for frame in container.decode(stream):
             return frame

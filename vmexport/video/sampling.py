@@ -140,7 +140,6 @@ def dense_indices(total: int, frames: int, stride: int, clips: int = 1) -> NDArr
 
 
 def _check_counts(**counts: int) -> None:
-    """Refuse counts below 1."""
     if min(counts.values()) < 1:
         got = ", ".join(f"{name}={value}" for name, value in counts.items())
         raise UsageError("clip sampling needs numbers of at least 1", f"got {got}")

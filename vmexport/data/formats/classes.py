@@ -82,7 +82,6 @@ def _unquoted(name: str) -> str:
 
 
 def _from_json(path: Path) -> list[str]:
-    """Names of a JSON file."""
     value = read_json(path)
     if isinstance(value, Mapping):
         if value and _all_texts(value.values()) and all(key.isascii() and key.isdigit() for key in value):
@@ -97,7 +96,6 @@ def _from_json(path: Path) -> list[str]:
 
 
 def _all_texts(values: Iterable[Any]) -> bool:
-    """Whether all values are texts."""
     return all(isinstance(value, str) for value in values)
 
 

@@ -204,7 +204,6 @@ def _described(model: ModelInfo, proof: Proof, digest: str) -> ModelInfo:
 
 
 def _plugin_record(job: _Job) -> PluginRecord | None:
-    """The plugin that the engine needs."""
     if not job.trt.features.plugins:
         return None
     return PluginRecord(VERSION, job.settings.embed_plugin)

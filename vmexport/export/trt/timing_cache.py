@@ -116,7 +116,6 @@ def _use(trt: TensorRT, config: Any, content: bytes) -> str:
 
 
 def _line(error: Exception) -> str:
-    """An error on one line."""
     if isinstance(error, VmexportError):
         return f"{error.what}: {error.why}".rstrip(": ")
     return " ".join(f"{type(error).__name__}: {error}".split())
