@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
 import shutil
 import typing
@@ -19,9 +21,14 @@ from typer.testing import CliRunner
 
 from vmexport.cli import render
 from vmexport.cli.main import app
+from vmexport.config.prediction import PredictionRequest
 from vmexport.data import SynthSettings, synthesize
-from vmexport.export import export_onnx
+from vmexport.eval import EvaluationRequest
+from vmexport.export import ExportRequest, export_onnx
+from vmexport.export.trt import EngineRequest
 from vmexport.model import save_checkpoint
+from vmexport.native.build import BuildRequest
+from vmexport.train import TrainingRequest
 
 HEAVY = ("torch", "onnx", "onnxruntime", "onnxscript", "av", "safetensors", "numpy")
 WRITERS = {"convert", "onnx", "trt", "delta", "data index", "train", "ablate"}
@@ -76,6 +83,18 @@ COMMANDS = {
     "plugin test": (),
 }
 """Every command, on files of the folder below."""
+
+REQUESTS: dict[str, type[Any]] = {
+    "train": TrainingRequest,
+    "ablate": TrainingRequest,
+    "eval": EvaluationRequest,
+    "predict": PredictionRequest,
+    "onnx": ExportRequest,
+    "trt": EngineRequest,
+    "plugin build": BuildRequest,
+    "data synth": SynthSettings,
+}
+"""Where the defaults of a command stand."""
 
 runner = CliRunner()
 
@@ -135,6 +154,21 @@ def test_one_of_few_words_is_an_enum(name: str) -> None:
     for parameter in WORDS & set(hints):
         kinds = typing.get_args(hints[parameter]) or (hints[parameter],)
         assert any(isinstance(kind, type) and issubclass(kind, Enum) for kind in kinds), parameter
+
+
+@pytest.mark.parametrize(("name", "request_type"), REQUESTS.items())
+def test_a_default_is_the_requests(name: str, request_type: type[Any]) -> None:
+    fields = {field.name: field.default for field in dataclasses.fields(request_type)}
+    parameters = inspect.signature(LEAVES[name].callback).parameters
+    given = {
+        word: one.default
+        for word, one in parameters.items()
+        if word in fields and one.default not in (None, inspect.Parameter.empty)
+    }
+    assert given
+    for word, default in given.items():
+        expected = fields[word] if fields[word] is not None else ""
+        assert str(default) == (",".join(expected) if isinstance(expected, tuple) else str(expected)), word
 
 
 @pytest.mark.parametrize("name", COMMANDS)
