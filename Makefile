@@ -1,5 +1,7 @@
 # make demo   make films, train on them, export, check, time, recognise; VIDEO=path: the full-size model on your video
 # make test   everything that continuous integration runs
+# make portability   every Python here, every install line, oldest and newest packages, the wheel
+# make wheel  the source archive and the wheel, in dist/
 # make gpu-peers   fetch what benchmarks/gpu_check.sh compares with, for a GPU machine without a network
 # Each sets up all that it needs: a virtual environment, the Python packages, the native libraries.
 
@@ -16,8 +18,8 @@ CUDA := $(wildcard plugins/*/*.cu plugins/*/*.cuh)
 CMAKE_FILES := $(wildcard plugins/CMakeLists.txt plugins/*/CMakeLists.txt plugins/cmake/*)
 CMAKE := PATH="$(BIN):$$PATH" cmake
 
-.PHONY: demo test lint native-test emulation-test sanitize aarch64-test old-cpu-test tensorrt-test cuda-compile \
-        cuda-release cuda12-compile cuda11-compile gpu-peers python-test native setup clean
+.PHONY: demo test wheel portability lint native-test emulation-test sanitize aarch64-test old-cpu-test \
+        tensorrt-test cuda-compile cuda-release cuda12-compile cuda11-compile gpu-peers python-test native setup clean
 
 demo: native
 	@VMEXPORT=$(BIN)/vmexport PYTHON=$(BIN)/python VIDEO="$(VIDEO)" bash benchmarks/demo.sh
@@ -71,6 +73,17 @@ cuda-release: setup
 # of make test: they download about 100 MB and 660 MB, once.
 cuda12-compile cuda11-compile: cuda%-compile: setup
 	PYTHON=$(BIN)/python bash plugins/cmake/compile_cuda.sh build/cuda$* $*
+
+# The source archive and, built from it, the wheel with the CPU libraries inside, in dist/.
+wheel: setup
+	rm -rf build/dist dist
+	PATH="$(BIN):$$PATH" $(BIN)/python -m build --no-isolation --outdir build/dist
+	PATH="$(BIN):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist build/dist/*.whl
+	cp build/dist/*.tar.gz dist/
+
+# Pythons, install lines, runtimes, the wheel: fresh environments, and a table of what ran at the end.
+portability: native wheel old-cpu-test
+	TORCH="$(TORCH)" $(BIN)/pytest tests/portability
 
 python-test: native
 	$(BIN)/pytest
