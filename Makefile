@@ -83,7 +83,7 @@ wheel: setup
 
 # Pythons, install lines, runtimes, the wheel: fresh environments, and a table of what ran at the end.
 portability: native wheel old-cpu-test
-	TORCH="$(TORCH)" $(BIN)/pytest tests/portability
+	TORCH="$(TORCH)" $(BIN)/pytest -p no:logging --tb=short tests/portability
 
 python-test: native
 	$(BIN)/pytest

@@ -47,10 +47,14 @@ def declared(project: dict[str, Any], extra: str) -> Iterator[str]:
 
 
 def imported(folder: Path) -> dict[str, str]:
-    """Packages from elsewhere that the sources import, and where."""
+    """Packages from elsewhere that the sources import when they run, and where."""
     found: dict[str, str] = {}
     for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = []
+        for node in ast.walk(tree):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
@@ -94,3 +98,5 @@ def test_lines_to_copy() -> None:
     error = missing("torch.onnx")
     assert error.what == "the Python package torch is not installed"
     assert error.fix == "pip install 'vmexport[export]'"
+    assert missing("torch", command="train").fix == "pip install 'vmexport[train]'"
+    assert missing("numpy", command="train").fix == "pip install numpy"

@@ -39,6 +39,16 @@ HOMES: Mapping[str, str] = {
 }
 """The extra that brings an importable package: the lightest one, where several do."""
 
+COMMANDS: Mapping[str, str] = {
+    "ablate": "train",
+    "convert": "export",
+    "delta": "bench,export",
+    "models": "export",
+    "onnx": "cpu,export",
+    "train": "train",
+}
+"""Extras that a command needs from its start to its end, so that one line installs them all."""
+
 OPTIONS: Mapping[str, str] = {
     "mamba": "--no-build-isolation",
     "tensorrt": "--extra-index-url https://pypi.nvidia.com",
@@ -73,7 +83,7 @@ def install(package: str, options: str = "") -> str:
 
 
 def install_extra(extra: str, options: str = "") -> str:
-    """The line that installs a whole extra."""
+    """The line that installs a whole extra, or several with commas between."""
     return _line(options, OPTIONS.get(extra, ""), f"'vmexport[{extra}]'")
 
 
@@ -81,13 +91,19 @@ def _line(*words: str) -> str:
     return " ".join(filter(None, ("pip install", *words)))
 
 
-def missing(package: str, why: str = "this command needs it", name: str = "") -> EnvironmentProblem:
+def missing(
+    package: str, why: str = "this command needs it", *, name: str = "", command: str = ""
+) -> EnvironmentProblem:
     """The error for a package that is not installed.
 
     Args:
         package: as it is imported; a dotted name stands for its root.
         why: what needs it, or what the import said.
         name: what people call it, such as `PyTorch`; by default, the package's own name.
+        command: of the program, where one was under way: its extras are named whole.
     """
-    what = name or f"the Python package {package.partition('.')[0]}"
-    return EnvironmentProblem(f"{what} is not installed", why, install(package))
+    root = package.partition(".")[0]
+    whole = COMMANDS.get(command, "")
+    brought = {one for extra in filter(None, whole.split(",")) for one in EXTRAS[extra]}
+    fix = install_extra(whole) if root in brought else install(root)
+    return EnvironmentProblem(f"{name or f'the Python package {root}'} is not installed", why, fix)

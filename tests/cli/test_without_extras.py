@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 from program import TINY, environment, vmexport
 
-from vmexport.extras import install
-
 HEAVY = ("torch", "onnx", "onnxruntime", "onnxscript", "av", "safetensors")
 
 
@@ -35,13 +33,23 @@ def test_doctor_names_what_is_missing_and_the_pip_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "words"), [("torch", ["models"]), ("torch", ["onnx"]), ("safetensors", ["onnx"])]
+    ("package", "words", "extra"),
+    [
+        ("torch", ["models"], "export"),
+        ("torch", ["onnx"], "cpu,export"),
+        ("onnx", ["onnx"], "cpu,export"),
+        ("safetensors", ["onnx"], "cpu,export"),
+        ("torch", ["bench", "videomamba_tiny"], "export"),
+        ("accelerate", ["train", "--data", "."], "train"),
+    ],
 )
-def test_a_missing_package_is_exit_3_with_a_fix(package: str, words: list[str], tmp_path: Path) -> None:
+def test_a_missing_package_is_exit_3_with_a_fix(
+    package: str, words: list[str], extra: str, tmp_path: Path
+) -> None:
     done = vmexport(*words, folder=tmp_path, blocked=(package,))
     assert done.returncode == 3, done.stderr
     assert f"the Python package {package} is not installed" in done.stderr
-    assert install(package) in done.stderr
+    assert f"fix: pip install 'vmexport[{extra}]'" in done.stderr
 
 
 def test_importing_the_program_imports_nothing_heavy() -> None:

@@ -26,7 +26,9 @@ def test_newest(exporter: Environment, record_property: Say) -> None:
 
 def test_the_line_that_training_asks_for(exporter: Environment) -> None:
     """What `train` prints where its extra is missing can be copied, from any folder, and then it trains."""
-    exporter.vmexport("data", "synth", "motion", "--clips", "16", "--classes", "2", *TINY)
+    exporter.vmexport(
+        "data", "synth", "motion", "--clips", "16", "--classes", "2", "--frames", "8", "--size", "32"
+    )
     words = ("train", "--data", "motion", "--config", "synthetic", *TINY, *QUICK)
     with pytest.raises(AssertionError, match=r"fix: pip install 'vmexport\[train\]'"):
         exporter.vmexport(*words)

@@ -82,7 +82,7 @@ def test_the_base_alone(wheel: Path, exported: Path, tmp_path: Path, record_prop
     model = str(exported / "static.onnx")
     with pytest.raises(AssertionError, match=r"fix: pip install 'vmexport\[cpu\]'"):
         environment.vmexport("predict", model, "film.mp4")
-    with pytest.raises(AssertionError, match=r"fix: pip install 'vmexport\[export\]'"):
+    with pytest.raises(AssertionError, match=r"fix: pip install 'vmexport\[cpu,export\]'"):
         environment.vmexport("onnx", "videomamba_tiny")
     environment.pip("install", "vmexport[cpu]")
     assert environment.json("info", model)["tokens"] > 0

@@ -71,7 +71,7 @@ def _open_torch(model: Path, threads: int) -> Backend:
     try:
         import torch
     except ModuleNotFoundError as error:  # a board that only runs exported files
-        raise missing("torch", str(error), "PyTorch") from error
+        raise missing("torch", str(error), name="PyTorch") from error
 
     from vmexport.export.weights import frozen_network
     from vmexport.model import freeze, load_checkpoint

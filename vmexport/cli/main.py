@@ -55,13 +55,13 @@ class CatchingGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command; errors leave as `typer.Exit` with the code of their kind (`ExitCode`)."""
-        with _caught():
+        with _caught(ctx):
             return super().invoke(ctx)
 
 
 @contextlib.contextmanager
-def _caught() -> Iterator[None]:
-    """Print what goes wrong inside, and leave with its exit code."""
+def _caught(ctx: Any = None) -> Iterator[None]:
+    """Print what goes wrong inside, and leave with its exit code; `ctx` knows which command it is."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -73,7 +73,8 @@ def _caught() -> Iterator[None]:
         if _belongs_to_typer(error):
             raise
         _let_first_process_speak()
-        raise typer.Exit(_report(_translate(error))) from error
+        command = getattr(ctx, "invoked_subcommand", None) or ""
+        raise typer.Exit(_report(_translate(error, command))) from error
 
 
 def _let_first_process_speak() -> None:
@@ -94,7 +95,7 @@ def _belongs_to_typer(error: Exception) -> bool:
     return isinstance(error, typer.Exit | typer.Abort | BrokenPipeError) or hasattr(error, "format_message")
 
 
-def _translate(error: Exception) -> Exception:
+def _translate(error: Exception, command: str) -> Exception:
     """Name a full disk, memory and missing packages as what they are, whichever library raised them."""
     if isinstance(error, VmexportError):
         return error
@@ -107,7 +108,7 @@ def _translate(error: Exception) -> Exception:
     if isinstance(error, OSError) and error.errno in FULL_DISK:
         return explain_write_error(error, Path(error.filename or "the output"))
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("vmexport"):
-        return missing(error.name)
+        return missing(error.name, command=command)
     return error
 
 

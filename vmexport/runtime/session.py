@@ -115,7 +115,7 @@ def import_onnxruntime() -> Any:
     except ImportError as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while its native part was starting
             raise error.__cause__ from error
-        raise missing("onnxruntime", str(error), "ONNX Runtime") from error
+        raise missing("onnxruntime", str(error), name="ONNX Runtime") from error
     return onnxruntime
 
 

@@ -172,7 +172,7 @@ def import_runtime() -> Any:
             return importlib.import_module(name)
         except Exception as error:  # an ImportError, or a RuntimeError of its own loader
             problem = problem or error
-    raise missing("cuda", str(problem), "cuda-python")
+    raise missing("cuda", str(problem), name="cuda-python")
 
 
 def _version(number: int) -> str:
