@@ -36,6 +36,8 @@ def bench(
         Path | None, typer.Option(help="PNG file for the table as bars.", show_default=False)
     ] = None,
     trust_pickle: options.TrustPickle = False,
+    cls_position: options.ClsPosition = None,
+    scale: options.Scale = None,
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -59,6 +61,7 @@ def bench(
             progress=say,
             **options.given(runs=runs, seconds=seconds),
             **options.given(frames=frames, size=size, num_classes=classes, trust_pickle=trust_pickle),
+            **options.reading(cls_position, scale),
         )
     if as_json:
         render.as_json(report, "passed")

@@ -19,6 +19,8 @@ def check(
         bool, typer.Option("--bisect", help="Where they differ, name the first block that does.")
     ] = False,
     threads: options.Threads = 0,
+    cls_position: options.ClsPosition = None,
+    scale: options.Scale = None,
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -26,7 +28,12 @@ def check(
     with render.progress("loading") as say:
         from vmexport.check import check_parity
 
-        report = check_parity(a, b, bisect=bisect, threads=threads, progress=say)
+        report = check_parity(
+            *(options.as_read(side, cls_position, scale) for side in (a, b)),
+            bisect=bisect,
+            threads=threads,
+            progress=say,
+        )
     if as_json:
         render.as_json(report, "passed", "reason")
     else:

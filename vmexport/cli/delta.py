@@ -19,6 +19,8 @@ def delta(
         typer.Option(help="Blocks to show, from 0, such as 0,8,16,23.", show_default="four, evenly spread"),
     ] = None,
     output: options.Output = Path("delta.png"),
+    cls_position: options.ClsPosition = None,
+    scale: options.Scale = None,
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -31,7 +33,7 @@ def delta(
         from vmexport.eval.delta_plot import write_delta
         from vmexport.eval.step_sizes import delta_maps
 
-        maps = delta_maps(model, video, layers=chosen)
+        maps = delta_maps(options.as_read(model, cls_position, scale), video, layers=chosen)
         write_delta(maps, output)
     if as_json:
         render.as_json({"path": output, "video": video, "ranges": maps.ranges})

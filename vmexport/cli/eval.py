@@ -60,6 +60,8 @@ def eval_command(
         bool, typer.Option("--skip-bad", help="Leave unreadable videos out and report them.")
     ] = False,
     device: options.Device = Device(EvaluationRequest.device),
+    cls_position: options.ClsPosition = None,
+    scale: options.Scale = None,
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -94,7 +96,9 @@ def eval_command(
         device=device.value,
     )
     with render.counted_progress(f"evaluating {model}") as progress:
-        report = evaluate(model, data, request=request, progress=progress)
+        report = evaluate(
+            options.as_read(model, cls_position, scale), data, request=request, progress=progress
+        )
     if confusion is not None:
         plot_confusion(report, confusion)
     if chart is not None:

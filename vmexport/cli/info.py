@@ -32,6 +32,8 @@ def info(
     batch: Annotated[int, typer.Option(min=1, help="Clips of one call, for the costs.")] = 1,
     interpolate_time: options.InterpolateTime = False,
     trust_pickle: options.TrustPickle = False,
+    cls_position: options.ClsPosition = None,
+    scale: options.Scale = None,
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -43,6 +45,7 @@ def info(
     found = about(
         model,
         loading=options.given(interpolate_time=interpolate_time, trust_pickle=trust_pickle),
+        **options.reading(cls_position, scale),
         **options.given(frames=frames, size=size, num_classes=classes),
     )
     render.notes(found.notes)

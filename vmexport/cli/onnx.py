@@ -45,6 +45,8 @@ def onnx(
     labels: options.Labels = None,
     interpolate_time: options.InterpolateTime = False,
     trust_pickle: options.TrustPickle = False,
+    cls_position: options.ClsPosition = None,
+    scale: options.Scale = None,
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -68,6 +70,7 @@ def onnx(
         network, sentence = resolve_model(
             model,
             labels=names,
+            **options.reading(cls_position, scale),
             **options.given(
                 frames=frames,
                 size=size,

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vmexport.cli import render
 from vmexport.config import choices
+from vmexport.config.names import is_engine, is_onnx
 from vmexport.errors import UsageError
+
+if TYPE_CHECKING:
+    from vmexport.model import VideoMamba
 
 
 def _set_verbosity(level: int) -> int:
@@ -165,6 +169,33 @@ def folder_given(output: Path | None, former: Path | None) -> Path | None:
             "there can be one folder", f"got --output {output} and --out {former}", f"--output {output}"
         )
     return output if output is not None else former
+
+
+def reading(cls_position: choices.ClsPosition | None, scale: float | None) -> dict[str, Any]:
+    """How a checkpoint is to be read, as arguments of `load_checkpoint`: what the user gave of it."""
+    return given(cls_position=cls_position and cls_position.value, scale=scale)
+
+
+def as_read(model: str, cls_position: choices.ClsPosition | None, scale: float | None) -> str | VideoMamba:
+    """MODEL, loaded where the user says how its checkpoint is to be read; else its name.
+
+    Raises:
+        UsageError: it is an exported file, which says all of that itself.
+    """
+    settings = reading(cls_position, scale)
+    if not settings:
+        return model
+    if is_onnx(model) or is_engine(model):
+        raise UsageError(
+            f"{model} is an exported model, and knows how it computes",
+            "--cls-position and --scale tell how a checkpoint is read",
+            "leave them out, or export the checkpoint again with them",
+        )
+    from vmexport.model import resolve_model
+
+    network, sentence = resolve_model(model, **settings)
+    render.note(sentence)
+    return network
 
 
 def read_labels(path: Path) -> Sequence[str]:

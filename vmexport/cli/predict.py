@@ -24,6 +24,8 @@ def predict_command(
     ),
     views: options.Views = PredictionRequest.views,
     device: options.Device = Device(PredictionRequest.device),
+    cls_position: options.ClsPosition = None,
+    scale: options.Scale = None,
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -34,7 +36,14 @@ def predict_command(
     from vmexport.runtime.predict import predict
 
     with render.progress(f"classifying {len(videos)} video{'s' if len(videos) != 1 else ''} with {model}"):
-        predictions = predict(model, videos, topk=topk, views=views, on_error="collect", device=device.value)
+        predictions = predict(
+            options.as_read(model, cls_position, scale),
+            videos,
+            topk=topk,
+            views=views,
+            on_error="collect",
+            device=device.value,
+        )
     if as_json:
         render.as_json({"model": model, "views": views, "predictions": predictions})
     else:

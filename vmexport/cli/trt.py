@@ -95,6 +95,8 @@ def trt(
     labels: options.Labels = None,
     interpolate_time: options.InterpolateTime = False,
     trust_pickle: options.TrustPickle = False,
+    cls_position: options.ClsPosition = None,
+    scale: options.Scale = None,
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -107,13 +109,16 @@ def trt(
     For GPUs that are not here: --runtime rtx --compute-capability 8.9,12.0. For newer versions of TensorRT
     too: --version-compatible.
     """
-    shaping = options.given(
-        frames=frames,
-        size=size,
-        num_classes=classes,
-        interpolate_time=interpolate_time,
-        trust_pickle=trust_pickle,
-    )
+    shaping = {
+        **options.reading(cls_position, scale),
+        **options.given(
+            frames=frames,
+            size=size,
+            num_classes=classes,
+            interpolate_time=interpolate_time,
+            trust_pickle=trust_pickle,
+        ),
+    }
     chosen = options.precision_given(precision, fp32=fp32, fp16=fp16, bf16=bf16)
     with render.counted_progress("loading PyTorch and the model") as say:
         from vmexport.export.trt import EngineRequest, build_engine
