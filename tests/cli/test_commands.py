@@ -55,6 +55,18 @@ def test_info_of_a_preset_gives_the_known_numbers() -> None:
     assert round(found["exponentials"] / 1e6, 1) == 925.4
 
 
+@pytest.mark.parametrize(
+    ("preset", "words"),
+    [
+        ("videomamba_small", "dense, every 2 frames"),
+        ("opengvlab_videomamba_small", "uniform over the whole video"),
+    ],
+)
+def test_info_says_which_frames_a_model_takes(preset: str, words: str) -> None:
+    done = runner.invoke(app, ["info", preset])
+    assert words in done.stdout
+
+
 def test_info_prints_the_conventions() -> None:
     done = runner.invoke(app, ["info", "videomamba_small"])
     assert "MACs of in_proj, out_proj and patch embedding only" in done.stdout

@@ -84,6 +84,7 @@ def _show(model: str, info: ModelInfo, cost: Cost, batch: int) -> None:
         model,
         {
             "input": f"(B, {', '.join(map(str, a.clip_shape))}) = (B, 3, T, H, W) float32",
+            "frames": info.preprocessing.frames_taken,
             "output": f"(B, {a.num_classes}) logits, labels {'known' if info.labels else 'unknown'}",
             "width, depth": f"d={a.d_model}, D={a.d_inner}, {a.depth} blocks, N={a.d_state}",
             "tubelet grid": " x ".join(map(str, a.grid)) + f", class token {a.cls_position}",
