@@ -1,6 +1,7 @@
 # make demo   make films, train on them, export, check, time, recognise; VIDEO=path: the full-size model on your video
-# make test   everything that continuous integration runs
+# make test   lint, the kernels under sanitizers and emulation, the Python tests
 # make portability   every Python here, every install line, oldest and newest packages, the wheel
+# make integration   full-size models, real builds, other processors and compilers
 # make wheel  the source archive and the wheel, in dist/
 # make gpu-peers   fetch what benchmarks/gpu_check.sh compares with, for a GPU machine without a network
 # Each sets up all that it needs: a virtual environment, the Python packages, the native libraries.
@@ -17,14 +18,22 @@ CPP := $(wildcard plugins/*/*.cpp plugins/*/*.h plugins/*/*/*.cpp plugins/*/*/*.
 CUDA := $(wildcard plugins/*/*.cu plugins/*/*.cuh)
 CMAKE_FILES := $(wildcard plugins/CMakeLists.txt plugins/*/CMakeLists.txt plugins/cmake/*)
 CMAKE := PATH="$(BIN):$$PATH" cmake
+CTEST := PATH="$(BIN):$$PATH" ctest --output-on-failure -j$(shell nproc)
+PIP := $(BIN)/python -m pip install --quiet --no-compile
+PYTEST := $(BIN)/pytest --durations=20
 
-.PHONY: demo test wheel portability lint native-test emulation-test sanitize aarch64-test old-cpu-test \
-        tensorrt-test cuda-compile cuda-release cuda12-compile cuda11-compile gpu-peers python-test native setup clean
+.PHONY: demo test integration wheel portability lint native-test emulation-test sanitize aarch64-test old-cpu-test \
+        tensorrt-test cuda-compile cuda-release cuda12-compile cuda11-compile gpu-peers python-test \
+        ready native setup clean
 
-demo: native
+demo:
+	@$(MAKE) --no-print-directory -j2 native $(VENV)/.run
 	@VMEXPORT=$(BIN)/vmexport PYTHON=$(BIN)/python VIDEO="$(VIDEO)" bash benchmarks/demo.sh
 
-test: lint native-test aarch64-test tensorrt-test cuda-compile python-test emulation-test
+test: ready lint native-test python-test emulation-test tensorrt-test
+
+integration: aarch64-test cuda-compile native setup
+	$(PYTEST) -m "integration or compiled"
 
 lint: setup
 	$(BIN)/ruff check .
@@ -36,12 +45,12 @@ lint: setup
 # The kernels under AddressSanitizer and UndefinedBehaviorSanitizer; the CUDA kernels on their emulation, which takes
 # minutes, by themselves.
 native-test: sanitize
-	PATH="$(BIN):$$PATH" ctest --test-dir build/sanitize --output-on-failure -LE emulation
+	$(CTEST) --test-dir build/sanitize -LE emulation
 
 emulation-test: sanitize
-	PATH="$(BIN):$$PATH" ctest --test-dir build/sanitize --output-on-failure -L emulation
+	$(CTEST) --test-dir build/sanitize -L emulation
 
-sanitize: setup
+sanitize: $(VENV)/.tools
 	$(CMAKE) -S plugins -B build/sanitize -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DVMEXPORT_SANITIZE=ON \
 	  -DVMEXPORT_BUILD_TESTS=ON -DVMEXPORT_ONNXRUNTIME=OFF -DVMEXPORT_CUDA=OFF
 	$(CMAKE) --build build/sanitize
@@ -51,7 +60,7 @@ aarch64-test: native
 	@PATH="$(BIN):$$PATH" bash plugins/cmake/aarch64_test.sh build/aarch64
 
 # The tests of the kernels and of both CPU libraries on emulated x86-64 processors without AVX and without AVX-512.
-old-cpu-test: native
+old-cpu-test: native setup
 	@PATH="$(BIN):$$PATH" PYTHON=$(BIN)/python bash plugins/cmake/old_cpu_test.sh build/old-cpu
 
 # The TensorRT plugins from headers alone, under the sanitizers: TENSORRT_INCLUDE_DIRS="dir1 dir2 ..." for several
@@ -82,15 +91,16 @@ wheel: setup
 	cp build/dist/*.tar.gz dist/
 
 # Pythons, install lines, runtimes, the wheel: fresh environments, and a table of what ran at the end.
-portability: native wheel old-cpu-test
+portability: native setup wheel old-cpu-test
 	TORCH="$(TORCH)" $(BIN)/pytest -p no:logging --tb=short tests/portability
 
-python-test: native
-	$(BIN)/pytest
+# Several workers share the processors; pytest by itself uses one.
+python-test: native setup
+	$(PYTEST) -n auto --maxprocesses 4 --dist loadfile
 
 native: build/native/.built
 
-build/native/.built: $(CPP) $(CMAKE_FILES) $(wildcard models/*) | setup
+build/native/.built: $(CPP) $(CMAKE_FILES) $(wildcard models/*) | $(VENV)/.tools
 	$(CMAKE) -S plugins -B build/native -G Ninja -DCMAKE_BUILD_TYPE=Release -DVMEXPORT_CUDA=OFF
 	$(CMAKE) --build build/native
 	$(CMAKE) --install build/native --prefix $(CURDIR)
@@ -102,14 +112,26 @@ gpu-peers: setup
 	MAMBA_SKIP_CUDA_BUILD=TRUE $(BIN)/python -m pip download --quiet --no-deps --no-build-isolation \
 	  --no-binary mamba-ssm -d build/peers "$(MAMBA)"
 
+# What the tests need; compiling needs no PyTorch, so that both go on at the same time.
+ready:
+	@$(MAKE) --no-print-directory -j2 native sanitize setup
+
 setup: $(VENV)/.ready
 
-# torch first and by itself, so that no other requirement chooses another build of it.
-$(VENV)/.ready: pyproject.toml
+$(VENV)/.tools:
 	PYTHON="$(PYTHON)" bash plugins/cmake/make_venv.sh "$(VENV)"
-	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet "scikit-build-core>=0.11"
-	$(BIN)/python -m pip install --quiet --no-build-isolation -C wheel.cmake=false -e ".[cpu,train,rtx,dev]"
+	$(PIP) "cmake>=3.25" "ninja>=1.11"
+	touch $@
+
+# What the program needs. torch first and by itself, so that no other requirement chooses another build of it.
+$(VENV)/.run: pyproject.toml | $(VENV)/.tools
+	$(PIP) "$(TORCH)"
+	$(PIP) "scikit-build-core>=0.11"
+	$(PIP) --no-build-isolation -C wheel.cmake=false -e ".[cpu,train]"
+	touch $@
+
+$(VENV)/.ready: $(VENV)/.run
+	$(PIP) --no-build-isolation -C wheel.cmake=false -e ".[cpu,train,rtx,dev]"
 	touch $@
 
 clean:

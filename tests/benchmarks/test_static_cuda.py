@@ -11,6 +11,8 @@ import pytest
 from sass import ToolMissingError, find_tool
 from static_cuda import GOAL_INSTRUCTIONS, RESULT, measure, nvcc_version
 
+pytestmark = pytest.mark.compiled
+
 ARCHITECTURES = ("sm_87", "sm_90")
 EIGHT_LANES_INSTRUCTIONS = 8.3
 """One clip alone does not fill a GPU: states are split further, and their sum over lanes costs more."""

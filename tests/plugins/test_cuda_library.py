@@ -14,6 +14,8 @@ import torch
 from vmexport.native.libraries import ABI_VERSION
 from vmexport.ops import abi
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture(scope="module")
 def path(root_dir: Path) -> Path:

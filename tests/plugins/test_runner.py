@@ -22,6 +22,8 @@ from vmexport.errors import ExitCode
 from vmexport.export import export_onnx
 from vmexport.runtime.tolerance import TOLERANCES
 
+pytestmark = pytest.mark.compiled
+
 Done = subprocess.CompletedProcess[str]
 
 

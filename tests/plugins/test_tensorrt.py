@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.compiled
+
 NAMES = ("libvmexport_trt.so", "libvmexport_trt_autoreg.so")
 
 
