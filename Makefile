@@ -92,7 +92,7 @@ wheel: setup
 
 # Pythons, install lines, runtimes, the wheel: fresh environments, and a table of what ran at the end.
 portability: native setup wheel old-cpu-test
-	TORCH="$(TORCH)" $(BIN)/pytest -p no:logging --tb=short tests/portability
+	TORCH="$(TORCH)" $(BIN)/pytest -n 2 --dist loadfile -p no:logging --tb=short tests/portability
 
 # Several workers share the processors; pytest by itself uses one.
 python-test: native setup
