@@ -36,12 +36,14 @@ best_tier() {
   fi
 }
 
-# on NAME TIER LAUNCHER...: everything on one processor, which has to choose TIER.
+# on NAME TIER LAUNCHER...: everything on one processor, which has to choose TIER. An emulated one leaves out the largest
+# case, which takes most of the time and no instruction that the others do not.
 on() {
   local name=$1 tier=$2 log chosen
   shift 2
   log=$folder/ctest-$name.log
-  VMEXPORT_LAUNCHER="$*" ctest --test-dir "$folder" --parallel "$(nproc)" --verbose >"$log" 2>&1 ||
+  env ${1:+VMEXPORT_LARGEST_CASE=1000000} VMEXPORT_LAUNCHER="$*" \
+    ctest --test-dir "$folder" --parallel "$(nproc)" --verbose >"$log" 2>&1 ||
     { cat "$log" >&2; fail "$name: native tests"; }
   chosen=$(sed -n 's/.*tier chosen by itself: //p' "$log")
   [ "$chosen" = "$tier" ] || fail "$name: the C library chose the tier '$chosen' where '$tier' is the best"

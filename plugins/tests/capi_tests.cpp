@@ -25,7 +25,7 @@ void check_kernels(void* library, const std::string& tier) {
   auto* const scan = VMEXPORT_ENTRY(library, vmexport_selective_scan);
   auto* const conv = VMEXPORT_ENTRY(library, vmexport_causal_conv1d);
   if (failures() > 0) return;
-  for (const Case& test : kCases) {
+  for (const Case& test : cases_to_run()) {
     for (int32_t dtype = 0; dtype < 3; ++dtype) {
       const std::string name = "C library, " + tier + ", " + test.name + ", " + kDtypes[dtype];
       ScanRun(test, dtype).check(test, name, [scan](const auto& params, char* message) {

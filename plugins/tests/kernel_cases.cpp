@@ -28,6 +28,17 @@ const std::vector<Case> kCases = {
     {"model", {2, 1, 197, 384, 16, 4}, {0, 1}, 196, 1, true, true, true, true, 0, 2, 1.0f},
 };
 
+std::vector<Case> cases_to_run() {
+  const char* const largest = std::getenv("VMEXPORT_LARGEST_CASE");
+  std::vector<Case> chosen;
+  for (const Case& test : kCases) {
+    const Sizes& n = test.sizes;
+    const int64_t updates = n.directions * n.batch * n.length * n.channels * n.states;
+    if (largest == nullptr || updates <= std::atoll(largest)) chosen.push_back(test);
+  }
+  return chosen;
+}
+
 namespace {
 
 int failed = 0;

@@ -29,6 +29,9 @@ struct Case {
 };
 
 extern const std::vector<Case> kCases;
+// Those of kCases that VMEXPORT_LARGEST_CASE allows, all where it is not set: a number of state updates (S B L D N),
+// for emulated processors, which need minutes for the largest.
+std::vector<Case> cases_to_run();
 extern const char* const kDtypes[3];
 
 // Counts and prints a failure where `holds` is false.
