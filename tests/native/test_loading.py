@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -178,11 +179,15 @@ def test_a_cache_folder_that_is_not_absolute_counts_as_not_given(
 
 
 def test_without_a_home_the_package_still_serves(here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    def homeless() -> Path:
-        raise RuntimeError("Could not determine home directory.")
+    def homeless(uid: int) -> None:
+        raise KeyError(uid)
 
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", homeless)
+    with pytest.raises(EnvironmentProblem, match="no cache folder") as caught:
+        cache.cache_root()
+    assert caught.value.fix.startswith("export XDG_CACHE_HOME=")
     assert library_path(SCAN_LIBRARY) is None
     packaged = here.package(SCAN_LIBRARY, 100)
     assert library_path(SCAN_LIBRARY) == packaged.resolve()

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from vmexport.errors import EnvironmentProblem
 from vmexport.files import FULL_DISK
 from vmexport.native.trust import distrust
@@ -70,16 +72,13 @@ class Entry:
 
 
 def cache_root() -> Path:
-    """vmexport's folder in the user's cache folder (`XDG_CACHE_HOME`, else `~/.cache`); it need not exist.
+    """vmexport's folder in the user's cache folder, by the system's conventions; it need not exist.
 
     Raises:
         EnvironmentProblem: the user has no home folder.
     """
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    if Path(given).is_absolute():  # the convention: anything else counts as not set
-        return Path(given) / "vmexport"
     try:
-        return Path.home() / ".cache" / "vmexport"
+        return platformdirs.user_cache_path("vmexport")
     except RuntimeError as error:
         raise EnvironmentProblem(
             "there is no cache folder", str(error), "export XDG_CACHE_HOME=<a folder of yours>"
