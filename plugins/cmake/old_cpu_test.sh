@@ -55,7 +55,7 @@ on() {
   log=$folder/onnxruntime-$name.log
   "$@" "$PYTHON" -m pytest -q -p no:cacheprovider tests/plugins/test_onnxruntime.py >"$log" 2>&1 ||
     { cat "$log" >&2; fail "$name: the ONNX Runtime library"; }
-  echo "$name: ONNX Runtime, $(tail -n 1 "$log")"
+  echo "$name: ONNX Runtime, $(grep -E '[0-9]+ passed' "$log")"
 }
 
 on no-avx baseline qemu-x86_64 -cpu Nehalem
