@@ -17,7 +17,7 @@ BIN := $(abspath $(VENV))/bin
 CPP := $(wildcard plugins/*/*.cpp plugins/*/*.h plugins/*/*/*.cpp plugins/*/*/*.h)
 CUDA := $(wildcard plugins/*/*.cu plugins/*/*.cuh)
 CMAKE_FILES := $(wildcard plugins/CMakeLists.txt plugins/*/CMakeLists.txt plugins/cmake/*)
-CMAKE := PATH="$(BIN):$$PATH" cmake
+CMAKE := MAKEFLAGS= PATH="$(BIN):$$PATH" cmake
 CTEST := PATH="$(BIN):$$PATH" ctest --output-on-failure -j$(shell nproc)
 PIP := $(BIN)/python -m pip install --quiet --no-compile
 PYTEST := $(BIN)/pytest --durations=20
@@ -118,8 +118,10 @@ ready:
 
 setup: $(VENV)/.ready
 
+# Debian 12's pip does not know -C, which is how an editable installation leaves the compiling to us.
 $(VENV)/.tools:
 	PYTHON="$(PYTHON)" bash plugins/cmake/make_venv.sh "$(VENV)"
+	$(PIP) "pip>=23.1"
 	$(PIP) "cmake>=3.25" "ninja>=1.11"
 	touch $@
 
