@@ -227,6 +227,28 @@ def test_ctrl_c_leaves_no_half(cmake: FakeCmake, root_dir: Path) -> None:
     wait_until(lambda: is_gone(compiler), "the build goes on after its command has ended")
 
 
+def test_ctrl_c_while_the_build_starts_leaves_no_half(
+    cmake: FakeCmake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compilers run already, and nobody has been told of them yet."""
+    compilers: list[int] = []
+
+    class Interrupted(subprocess.Popen[str]):
+        def __init__(self, command: list[str], **options: Any) -> None:
+            super().__init__(command, **options)
+            if "--build" in command:
+                compilers.append(int(wait_for(cmake.calls_file.with_name("calls.pid"))))
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("vmexport.native.cmake.subprocess.Popen", Interrupted)
+    monkeypatch.setenv("FAKE_MODE", "hang")
+    with pytest.raises(KeyboardInterrupt):
+        build_plugins(cuda="off")
+    wait_until(lambda: is_gone(compilers[0]), "the build goes on after its command has ended")
+    assert_no_debris()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_two_builds_at_once_make_one_entry(cmake: FakeCmake, root_dir: Path) -> None:
     first = start(cmake, root_dir, FAKE_MODE="held")
     wait_until(lambda: cmake.calls("--build") or first.poll() is not None, "the first does not build")

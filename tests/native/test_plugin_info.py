@@ -55,6 +55,7 @@ def test_no_library_at_all(tmp_path: Path) -> None:
         read_plugin_build(tmp_path / TRT_LIBRARY)
 
 
+@pytest.mark.compiled
 def test_the_library_of_this_machine() -> None:
     path = library_path(TRT_LIBRARY)
     if path is None:

@@ -177,6 +177,7 @@ def test_a_status_becomes_an_error(status: int, kind: type[Exception], fix: str)
     assert fix in error.fix
 
 
+@pytest.mark.compiled
 @needs_library
 def test_the_library_loads_without_a_driver() -> None:
     library = CudaLibrary(cast(Path, LIBRARY))
@@ -184,6 +185,7 @@ def test_the_library_loads_without_a_driver() -> None:
     assert any(word.startswith(("sm_", "compute_")) for word in library.architectures().split())
 
 
+@pytest.mark.compiled
 @needs_library
 @without_gpu
 @pytest.mark.parametrize("operator", ["scan", "conv"])

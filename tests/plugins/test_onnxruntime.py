@@ -25,7 +25,10 @@ SCAN_SIZES = {"directions": 2, "length": 9, "channels": 6, "states": 3}
 CONV_SIZES = {"directions": 2, "length": 9, "channels": 6, "taps": 4}
 
 
-@pytest.fixture(scope="module", params=["libvmexport_ort.so", "libvmexport_ort_cuda.so"])
+LIBRARIES = ["libvmexport_ort.so", pytest.param("libvmexport_ort_cuda.so", marks=pytest.mark.compiled)]
+
+
+@pytest.fixture(scope="module", params=LIBRARIES)
 def library(request: pytest.FixtureRequest) -> str:
     path = built_library(request.param)
     if path is None:

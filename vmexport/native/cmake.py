@@ -7,7 +7,8 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vmexport.config.progress import Progress
@@ -33,18 +34,20 @@ def run_step(command: Sequence[str], log: Path, progress: Progress, environment:
     """
     with log.open("a", encoding="utf-8") as file:
         print("$", *command, file=file, flush=True)
-        process = subprocess.Popen(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=dict(environment),
-            start_new_session=True,  # Ctrl-C comes here only, and the whole group is ended from here
-        )
+        process: subprocess.Popen[str] | None = None
         lines: list[str] = []
         try:
+            with _interruptions_held():
+                process = subprocess.Popen(
+                    list(command),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    errors="replace",
+                    env=dict(environment),
+                    start_new_session=True,  # Ctrl-C comes here only, and the whole group is ended from here
+                )
             assert process.stdout is not None
             for line in process.stdout:
                 file.write(line)
@@ -55,7 +58,8 @@ def run_step(command: Sequence[str], log: Path, progress: Progress, environment:
                     progress(step[3].strip(), done, total)
             status = process.wait()
         except BaseException:
-            _end(process)
+            if process is not None:
+                _end(process)
             raise
     if status != 0:
         raise explain(lines, status, log)
@@ -97,6 +101,29 @@ def _telling(lines: Sequence[str]) -> list[str]:
     first = next((i for i, line in enumerate(filled) if _FAILED.search(line)), len(filled))
     shown = filled[first : first + _SHOWN_LINES] or filled[-_SHOWN_LINES:]
     return [line if len(line) <= _SHOWN_COLUMNS else f"{line[:_SHOWN_COLUMNS]}..." for line in shown]
+
+
+@contextlib.contextmanager
+def _interruptions_held() -> Iterator[None]:
+    """Ctrl-C comes when the block is left: a process that has begun is known by then, and can be ended."""
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
+        yield
+        return
+    held: list[int] = []
+    handlers = {
+        number: handler
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if callable(handler := signal.getsignal(number))
+    }
+    for number in handlers:
+        signal.signal(number, lambda caught, _: held.append(caught))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for caught in held:
+        signal.raise_signal(caught)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
