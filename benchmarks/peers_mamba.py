@@ -170,8 +170,8 @@ class MambaMixer:
         assert tuple(mixer.order["directions"]) == (0, 1)
         self.kernel, self.widths, self.scale = kernel, mixer.widths, mixer.scale
         self.in_weight = torch.cat([mixer.x_weight, mixer.z_weight], dim=1).t().contiguous()  # (2D, d)
-        self.x_proj = mixer.x_proj[:, 0].transpose(1, 2).contiguous()  # (S, R + 2N, D)
-        self.dt_proj = mixer.dt_proj[:, 0].transpose(1, 2).contiguous()  # (S, D, R)
+        self.x_proj = mixer.x_proj.transpose(1, 2).contiguous()  # (S, R + 2N, D)
+        self.dt_proj = mixer.dt_proj.transpose(1, 2).contiguous()  # (S, D, R)
         self.conv_weight = mixer.conv_weight.to(mixer.x_weight.dtype)  # (S, D, K)
         self.conv_bias = mixer.conv_bias.to(mixer.x_weight.dtype)
         self.A, self.D, self.bias = mixer.A, mixer.D, mixer.dt_bias

@@ -48,6 +48,8 @@ class Subject:
         """The file that a backend opens, or None where there is none."""
         if backend.startswith("trt"):
             return self.engine
+        if backend == "ort" and self.info.portable:  # it has no node for the operator library
+            return None
         return (self.checkpoint or self.onnx) if backend == "torch" else self.onnx
 
     def backends(self, known: Iterable[str]) -> tuple[str, ...]:

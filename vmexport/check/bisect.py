@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnx import helper
 
 from vmexport.errors import UsageError
-from vmexport.export.graph import EMBEDDING, block_name, residual_streams
+from vmexport.export.graph import EMBEDDING, block_name
 from vmexport.export.metadata import load_onnx
 from vmexport.runtime.onnx_runner import OnnxRunner
 from vmexport.runtime.runner import Array, Runner
@@ -77,9 +77,9 @@ def block_streams(runner: Runner, clips: Array) -> dict[str, Array]:
 def _onnx_streams(runner: OnnxRunner, clips: Array) -> dict[str, Array]:
     """Run a copy of the file's graph in which the residual streams are outputs too."""
     model = load_onnx(runner.path)
-    streams = residual_streams(model.graph)
+    streams = [EMBEDDING, *map(block_name, range(runner.info.architecture.depth))]
     del model.graph.output[:]
     model.graph.output.extend(helper.make_empty_tensor_value_info(value) for value in streams)
     session, _ = open_session(model.SerializeToString(), runner.source, runner.options)
-    values = session.run(list(streams), {model.graph.input[0].name: clips})
-    return dict(zip(streams.values(), values, strict=True))
+    values = session.run(streams, {model.graph.input[0].name: clips})
+    return dict(zip(streams, values, strict=True))

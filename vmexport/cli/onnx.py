@@ -42,6 +42,13 @@ def onnx(
         bool,
         typer.Option("--no-fallback", help="No function bodies: the file then needs the operator library."),
     ] = False,
+    portable: Annotated[
+        bool,
+        typer.Option(
+            "--portable",
+            help="Standard operators alone, for other runtimes than ONNX Runtime: docs/runtimes.md.",
+        ),
+    ] = ExportRequest.portable,
     labels: options.Labels = None,
     interpolate_time: options.InterpolateTime = False,
     trust_pickle: options.TrustPickle = False,
@@ -61,6 +68,7 @@ def onnx(
         check=check,
         fallback=not no_fallback,
         opset=opset,
+        portable=portable,
     )
     names = None if labels is None else options.read_labels(labels)
     with render.progress("loading PyTorch and the model") as say:
@@ -87,6 +95,13 @@ def onnx(
         _show(report)
 
 
+def _bodies(report: ExportReport) -> str:
+    """What computes the scans where there is no operator library."""
+    if report.portable:
+        return "inlined: standard operators alone"
+    return ", ".join(report.functions) or "none: the file needs the operator library"
+
+
 def _show(report: ExportReport) -> None:
     """The report as a table."""
     values = {
@@ -95,7 +110,7 @@ def _show(report: ExportReport) -> None:
         "batch": report.profile,
         "opset": str(report.opset),
         "nodes": ", ".join(f"{count} {name}" for name, count in list(report.nodes.items())[:6]),
-        "function bodies": ", ".join(report.functions) or "none: the file needs the operator library",
+        "function bodies": _bodies(report),
         "parity with PyTorch": "not checked (--no-check)",
         "time": f"{report.seconds:.1f} s",
     }

@@ -15,6 +15,8 @@ from vmexport.errors import InputError, VmexportError
 
 PREFIX = "vmexport."
 FORMAT_VERSION = "1"
+FORM_ENTRY, PORTABLE = "form", "portable"
+"""Key and value in `ModelInfo.extra` of a portable ONNX file."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class ModelInfo:
                 f"{len(self.labels)} labels for {self.architecture.num_classes} classes",
                 "give one label a class, in class order",
             )
+
+    @property
+    def portable(self) -> bool:
+        """Whether an ONNX file holds standard operators alone, which no operator library serves."""
+        return self.extra.get(FORM_ENTRY) == PORTABLE
 
     def label(self, index: int) -> str:
         """The name of a class, or `class 17` where names are unknown."""

@@ -14,8 +14,9 @@ from vmexport.export.functions.two_level import chunk_tokens, two_level_scan_fun
 from vmexport.export.graph import operator_nodes
 from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
 
-ONE_LEVEL, TWO_LEVEL = "one level", "two level"
-"""Forms of the scan's body: least work (CPUs), or fewest serial steps (GPUs without our plugin)."""
+ONE_LEVEL, TWO_LEVEL, CLOSED = "one level", "two level", "closed"
+"""Forms of the scan's body: least work (CPUs), fewest serial steps (GPUs without our plugin), or one level
+whose loop reads nothing from outside (`portable`)."""
 
 
 def attach_functions(model: onnx.ModelProto, form: str = ONE_LEVEL) -> None:
@@ -23,7 +24,7 @@ def attach_functions(model: onnx.ModelProto, form: str = ONE_LEVEL) -> None:
 
     Args:
         model: a graph without function bodies.
-        form: `ONE_LEVEL` or `TWO_LEVEL`.
+        form: `ONE_LEVEL`, `TWO_LEVEL` or `CLOSED`.
 
     Raises:
         BuildError: nodes of one operator differ in their attributes, which one body cannot serve.
@@ -38,7 +39,7 @@ def attach_functions(model: onnx.ModelProto, form: str = ONE_LEVEL) -> None:
     if form == TWO_LEVEL:
         scan = two_level_scan_function(**settings, chunk=chunk_tokens(_length(model.graph, scans[0])))
     else:
-        scan = selective_scan_function(**settings)
+        scan = selective_scan_function(**settings, closed=form == CLOSED)
     convolution = causal_conv1d_function(
         **_common_attributes(convolutions), channels=channels, taps=taps, opset=opset
     )

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 import onnx
 
 from vmexport.config import ModelInfo
+from vmexport.config.metadata import FORM_ENTRY, PORTABLE
 from vmexport.config.names import ONNX_FILE
 from vmexport.config.progress import Say
 from vmexport.errors import BuildError
 from vmexport.export.attach import attach_functions
 from vmexport.export.metadata import write_info
+from vmexport.export.portable import portable, verify_portable
 from vmexport.export.refusals import network_and_name, refuse_damaged, refuse_export
 from vmexport.export.report import ExportReport
 from vmexport.export.request import ExportRequest
 from vmexport.export.trace import trace
-from vmexport.export.verify import count_nodes, verify
+from vmexport.export.verify import count_nodes, verify, verify_model
 from vmexport.files import atomic_write
 from vmexport.model import VideoMamba
 from vmexport.runtime.compare import ParityReport, compare_runners
@@ -57,8 +59,8 @@ def export_onnx(
     """Export a network to ONNX: input `clips (B, 3, T, H, W)` float32, output `logits (B, classes)` float32.
 
     The scan and the convolution are nodes of domain `vmexport`, each with a body of standard operators unless
-    `fallback` is off. The file appears only when it is complete. Labels, preprocessing, architecture and the
-    parity record are in its metadata.
+    `fallback` is off; with `portable` there are only standard operators. The file appears only when it is
+    complete. Labels, preprocessing, architecture and the parity record are in its metadata.
 
     Args:
         model: a `VideoMamba`, a checkpoint, or a preset's name (random weights).
@@ -95,6 +97,7 @@ def export_onnx(
         opset=request.opset,
         profile=str(request.profile),
         precision=request.precision,
+        portable=request.portable,
         parity=parity,
         seconds=time.perf_counter() - started,
     )
@@ -104,16 +107,26 @@ def _write(job: _Job, temporary: Path) -> tuple[onnx.ModelProto, ParityReport | 
     """Build the graph, save it, verify what was saved, compare, and save again with the record."""
     request, model = job.request, job.model
     job.say("tracing the network")
+    form = {FORM_ENTRY: PORTABLE} if request.portable else {}
     info = replace(model.info, profile=request.profile, precision=request.precision)
+    info = replace(info, extra={**info.extra, **form})
     graph = trace(model, info, request.opset)
-    if request.fallback:
+    if request.portable:
+        verify_model(graph, model.architecture, request.precision)
+        job.say("inlining the function bodies")
+        graph = portable(graph)
+    elif request.fallback:
         job.say("attaching the function bodies")
         attach_functions(graph)
     _check_size(graph)
     write_info(graph, _with_record(info, parity_record(None, "")))
     onnx.save(graph, str(temporary))
     job.say("verifying the file")
-    verify(onnx.load(str(temporary)), model.architecture, request.precision, str(temporary))
+    saved = onnx.load(str(temporary))
+    if request.portable:
+        verify_portable(saved, str(temporary))
+    else:
+        verify(saved, model.architecture, request.precision, str(temporary))
     if not request.check:
         return graph, None
     report, backend = _compare(job, temporary)

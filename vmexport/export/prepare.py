@@ -138,7 +138,7 @@ def _checked(graph: onnx.ModelProto, source: str) -> ModelInfo:
         raise InputError(
             f"{source} holds no {DOMAIN}::{SELECTIVE_SCAN}",
             "an engine is built from the operator's nodes; this file has none of them",
-            f"export the model: {WRITE_ONNX}",
+            f"export the model, without --portable: {WRITE_ONNX}",
         )
     if max(versions) > OPSET_VERSION:
         raise InputError(

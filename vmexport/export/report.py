@@ -16,10 +16,11 @@ class ExportReport:
         path: the file.
         size_bytes: its size.
         nodes: number of nodes by operator, the most frequent first.
-        functions: names of the function bodies in the file; empty without fallback.
+        functions: names of the function bodies in the file; empty without fallback and in a portable file.
         opset: version of the default operator domain.
         profile: batches served, `1` or `1:4:8`.
         precision: "fp32" or "fp16".
+        portable: whether the file holds standard operators alone.
         parity: the comparison with the network, or None where it was not asked for.
         seconds: wall time of the whole export, the comparison included.
     """
@@ -31,5 +32,6 @@ class ExportReport:
     opset: int
     profile: str
     precision: str
+    portable: bool
     parity: ParityReport | None
     seconds: float

@@ -27,9 +27,11 @@ class ExportRequest:
         check: compare the file with the float32 network in ONNX Runtime, at every probe of the profile.
         fallback: carry the function bodies, so that the file also runs without the operator library.
         opset: version of the default domain, one of `OPSETS`.
+        portable: write standard operators alone, without functions and without nodes for the operator
+            library, for other runtimes than ONNX Runtime.
 
     Raises:
-        UsageError: a value out of range.
+        UsageError: a value out of range, or `portable` without `fallback`.
     """
 
     batch: int | str | BatchProfile = 1
@@ -37,6 +39,7 @@ class ExportRequest:
     check: bool = True
     fallback: bool = True
     opset: int = DEFAULT_OPSET
+    portable: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "batch", BatchProfile.parse(self.batch))
@@ -45,6 +48,12 @@ class ExportRequest:
             raise UsageError(f"opset {self.opset} is not supported", f"expected one of {known}", "--opset 18")
         if self.precision not in EXPORT_PRECISIONS:
             raise _no_such_file(self.precision)
+        if self.portable and not self.fallback:
+            raise UsageError(
+                "a file cannot both be portable and need the operator library",
+                "portable means standard operators alone, and without fallback the scans have none",
+                "leave out --portable or --no-fallback",
+            )
 
     @property
     def profile(self) -> BatchProfile:
@@ -60,6 +69,7 @@ class ExportOptions(TypedDict, total=False):
     check: bool
     fallback: bool
     opset: int
+    portable: bool
 
 
 def _no_such_file(precision: str) -> UsageError:

@@ -37,6 +37,15 @@ def verify(model: onnx.ModelProto, architecture: Architecture, precision: str, p
             name of its own, or the model is not valid ONNX.
     """
     verify_model(model, architecture, precision)
+    expect_valid(path)
+
+
+def expect_valid(path: str) -> None:
+    """Refuse a file that is not valid ONNX.
+
+    Raises:
+        BuildError: with what `onnx.checker` says.
+    """
     try:
         onnx.checker.check_model(path)
     except onnx.checker.ValidationError as error:
@@ -52,7 +61,7 @@ def verify_model(model: onnx.ModelProto, architecture: Architecture, precision: 
     """
     graph = model.graph
     for part in (graph, *model.functions):
-        _expect_names(part)
+        expect_names(part)
     types = _value_types(graph)
     for kind, names in _INPUTS.items():
         nodes = operator_nodes(graph, kind)
@@ -81,8 +90,12 @@ def _value_types(graph: onnx.GraphProto) -> dict[str, int]:
     return types
 
 
-def _expect_names(part: onnx.GraphProto | onnx.FunctionProto) -> None:
-    """Refuse nodes without a name, or with another node's: older runtimes do not load them."""
+def expect_names(part: onnx.GraphProto | onnx.FunctionProto) -> None:
+    """Refuse nodes without a name, or with another node's: older runtimes do not load them.
+
+    Raises:
+        BuildError: with the first such name.
+    """
     nodes = Counter(node.name for node in all_nodes(part))
     for name, times in nodes.items():
         if not name or times > 1:

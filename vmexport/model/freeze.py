@@ -116,8 +116,8 @@ class FrozenMixer(nn.Module):
 
         self.x_weight = right_hand(source.in_proj.weight[:inner])  # (d, D)
         self.z_weight = right_hand(source.in_proj.weight[inner:])  # (d, D)
-        self.x_proj = right_hand(source.x_proj.unsqueeze(1))  # (S, 1, D, R + 2N)
-        self.dt_proj = right_hand(source.dt_proj.unsqueeze(1))  # (S, 1, R, D)
+        self.x_proj = right_hand(source.x_proj)  # (S, D, R + 2N)
+        self.dt_proj = right_hand(source.dt_proj)  # (S, R, D)
         self.out_weight = right_hand(source.out_proj.weight)  # (D, d)
         self.register_buffer("A", -torch.exp(source.A_log.detach().float()))  # (S, D, N)
         for name in ("D", "dt_bias", "conv_weight", "conv_bias"):
@@ -132,9 +132,11 @@ class FrozenMixer(nn.Module):
         hidden = hidden.to(self.x_weight.dtype)
         x, z = torch.matmul(hidden, self.x_weight), torch.matmul(hidden, self.z_weight)  # (B, L, D) each
         u = causal_conv1d(x, self.conv_weight, self.conv_bias, **self.order)  # (S, B, L, D)
-        mixed = torch.matmul(u, self.x_proj)  # (S, B, L, R + 2N)
-        low_rank, bc = torch.split(mixed, self.widths, dim=-1)  # (S, B, L, R), (S, B, L, 2N)
-        return u, torch.matmul(low_rank, self.dt_proj), bc, z
+        mixed = torch.matmul(u.flatten(1, 2), self.x_proj)  # (S, B L, R + 2N)
+        low_rank, bc = torch.split(mixed, self.widths, dim=-1)  # (S, B L, R), (S, B L, 2N)
+        delta = torch.matmul(low_rank, self.dt_proj)  # (S, B L, D)
+        delta, bc = (value.unflatten(1, u.shape[1:3]) for value in (delta, bc))
+        return u, delta, bc, z
 
     def step_sizes(self, hidden: Tensor) -> Tensor:
         """Delta itself, after bias and softplus: float32 `(B, L, d)` to float32 `(S, B, L, D)`."""

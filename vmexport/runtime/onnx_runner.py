@@ -9,7 +9,7 @@ import numpy as np
 
 from vmexport.config import ModelInfo
 from vmexport.config.names import WRITE_ONNX
-from vmexport.errors import BuildError, InputError, OutOfMemory, tells_of_memory
+from vmexport.errors import BuildError, InputError, OutOfMemory, UsageError, tells_of_memory
 from vmexport.files import check_readable
 from vmexport.runtime.record import refuse_failed
 from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME, Array, Runner
@@ -31,6 +31,7 @@ class OnnxRunner(Runner):
     Raises (on enter):
         EnvironmentProblem: onnxruntime, its CUDA provider or the operator library is missing.
         InputError: no such file, a damaged file, or a model from elsewhere.
+        UsageError: the operator library is required, and the file is portable: it has no nodes for it.
         ParityError: the file is marked as failed, and `allow_failed` is not set.
     """
 
@@ -48,6 +49,8 @@ class OnnxRunner(Runner):
     def description(self) -> str:
         """Name and version of the backend, and what computes the scans."""
         how = "operator library" if self._registered else "function body"
+        if self._info is not None and self._info.portable:
+            how = "standard operators"
         where = "" if self.options.device == CPU else f" on {self.options.device}"
         return f"ONNX Runtime {import_onnxruntime().__version__}{where}, {how}"
 
@@ -74,6 +77,12 @@ class OnnxRunner(Runner):
             )
         if not self._allow_failed:
             refuse_failed(info, self.source)
+        if info.portable and self.options.library == "require":
+            raise UsageError(
+                f"{self.source} does not use the operator library",
+                "it is in portable form: standard operators alone",
+                f"run it with library='off', or export without --portable: {WRITE_ONNX}",
+            )
         return info
 
     def _close(self) -> None:

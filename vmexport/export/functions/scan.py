@@ -8,7 +8,14 @@ import onnx
 from onnx import helper
 
 from vmexport.export.functions.order import visits
-from vmexport.export.functions.steps import Sizes, read_sizes, scan_steps, sequence_numbers, zero_state
+from vmexport.export.functions.steps import (
+    Sizes,
+    closed_scan_steps,
+    read_sizes,
+    scan_steps,
+    sequence_numbers,
+    zero_state,
+)
 from vmexport.export.functions.writer import Writer
 from vmexport.ops.schema import ATTRIBUTES, DOMAIN, SCAN_INPUTS, SELECTIVE_SCAN
 
@@ -23,6 +30,7 @@ def selective_scan_function(
     scale: float,
     states: int,
     opset: int,
+    closed: bool = False,
     steps_per_iteration: int = STEPS_PER_ITERATION,
 ) -> onnx.FunctionProto:
     """Body of `vmexport::SelectiveScan` for given attributes; any batch, length and width, float32 or half.
@@ -34,6 +42,8 @@ def selective_scan_function(
         scale: factor on the sum of the directions.
         states: `N`.
         opset: version of the standard operators, 18 to 20.
+        closed: whether the loop reads nothing from outside but A: runtimes other than ONNX Runtime ask for
+            that, and it takes memory for all tokens in scan order.
         steps_per_iteration: steps that one iteration of the loop takes.
 
     Returns:
@@ -42,7 +52,8 @@ def selective_scan_function(
     w = Writer(SELECTIVE_SCAN)
     sizes = read_sizes(w, len(directions), states, steps_per_iteration)
     tokens, steps = visits(w, sizes.length, directions, tokens_per_frame, class_token)
-    scanned = scan_steps(w, sizes, zero_state(w, sizes), _rows_in_scan_order(w, tokens, sizes))
+    run = closed_scan_steps if closed else scan_steps
+    scanned = run(w, sizes, zero_state(w, sizes), _rows_in_scan_order(w, tokens, sizes))
     first_rows = w.op("Mul", w.op("Unsqueeze", steps, w.ints(1)), sizes.sequences)  # (S, 1, L)
     rows = w.op("Add", first_rows, sequence_numbers(w, sizes))  # (S, B, L)
     return gated(w, sum_of_directions(w, scanned, rows, sizes), scale, opset)

@@ -8,6 +8,7 @@ and none with an axis of states over all tokens is ever written.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx
@@ -16,6 +17,7 @@ from onnx import TensorProto, helper
 from vmexport.export.functions.writer import Writer
 
 STATE, ROWS, TOTAL = "state", "rows", "total"
+FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 
 
 @dataclass(frozen=True)
@@ -68,35 +70,80 @@ def scan_steps(w: Writer, sizes: Sizes, state: str, rows: str) -> str:
         rows: rows of the flattened inputs `(S B L, ...)` for each iteration, `(iterations, steps S B)`.
     """
     body = _Body(w, sizes)
-    drives = body.drives()
-    pairs = zip(drives.rows, body.advance(drives), strict=True)
-    scans = [body.op("MatMul", row, after) for row, after in pairs]
-    skip = w.reshape("D", 1, sizes.directions, 1, 1, sizes.channels)
+    u, *parts = _operands(body, w, sizes, ROWS)
+    scans = body.scans(body.drives(parts))
     body.emit("Identity", [body.state], "next_state")
-    body.emit("Add", [body.op("Concat", *scans, axis=0), body.op("Mul", drives.u, skip)], "scanned")
-    graph = body.graph([STATE], ["next_state", "scanned"])
+    body.emit("Add", [body.op("Concat", *scans, axis=0), _skipped(body, w, sizes, u)], "scanned")
+    graph = body.graph([STATE], {ROWS: INT64}, ["next_state", "scanned"])
     return w.ops("Scan", state, rows, outputs=2, body=graph, num_scan_inputs=1)[1]
+
+
+def closed_scan_steps(w: Writer, sizes: Sizes, state: str, rows: str) -> str:
+    """The same of a loop that reads A alone of the function around it: its tokens are gathered beforehand.
+
+    That writes all tokens in scan order, which `scan_steps` spares itself.
+    """
+    u, *parts = _operands(w, w, sizes, rows, -1)
+    body = _Body(w, sizes)
+    slices = [f"{name}_slice" for name in ("delta", "drive", "columns", "rows")]
+    scans = body.scans(body.drives(slices))
+    body.emit("Identity", [body.state], "next_state")
+    body.emit("Concat", scans, "scanned", axis=0)
+    graph = body.graph([STATE], dict.fromkeys(slices, FLOAT), ["next_state", "scanned"])
+    scanned = w.ops("Scan", state, *parts, outputs=2, body=graph, num_scan_inputs=len(parts))[1]
+    return w.op("Add", scanned, _skipped(w, w, sizes, u))
 
 
 def final_states(w: Writer, sizes: Sizes, state: str, rows: str) -> tuple[str, str]:
     """Run the loop for what it leaves: states `(1, S, B, N, D)` and the sum of delta `(1, S, B, 1, D)`."""
     body = _Body(w, sizes)
-    drives = body.drives()
+    drives = body.drives(_operands(body, w, sizes, ROWS)[1:])
     body.advance(drives)
     body.emit("Identity", [body.state], "next_state")
     body.emit("Add", [TOTAL, body.op("Sum", *drives.delta)], "next_total")
-    graph = body.graph([STATE, TOTAL], ["next_state", "next_total"])
+    graph = body.graph([STATE, TOTAL], {ROWS: INT64}, ["next_state", "next_total"])
     shape = w.concat(1, sizes.directions, sizes.parallel, 1, sizes.channels)
     total = w.op("Expand", w.float_scalar(0.0), shape)
     ends, totals = w.ops("Scan", state, total, rows, outputs=2, body=graph, num_scan_inputs=1)
     return ends, totals
 
 
+def _operands(g: Writer, w: Writer, sizes: Sizes, rows: str, *iterations: int) -> list[str]:
+    """What the steps read, gathered at once: u, delta after softplus, delta u, columns B, rows C.
+
+    Args:
+        g: where the gathering stands, `w` or a loop's body.
+        w: where constants for it stand.
+        sizes: all sizes.
+        rows: rows of the flattened inputs.
+        iterations: -1 for those of all iterations, nothing within one.
+
+    Returns:
+        (iterations, steps, S, B, x, y) each; x, y are (1, D) of the first three, (N, 1), (1, N).
+    """
+    bias = w.reshape("delta_bias", 1, sizes.directions, 1, 1, sizes.channels)
+    flat = {name: w.reshape(name, -1, sizes.channels) for name in ("u", "delta")}
+    flat["BC"] = w.reshape("BC", -1, 2 * sizes.states)
+    tokens = (*iterations, sizes.steps, sizes.directions, sizes.parallel)
+    per_channel = w.concat(*tokens, 1, sizes.channels)
+    column, row = w.concat(*tokens, sizes.states, 1), w.concat(*tokens, 1, sizes.states)
+    u, delta, bc = (g.to_float(g.op("Gather", flat[name], rows)) for name in ("u", "delta", "BC"))
+    u, delta = (g.op("Reshape", value, per_channel) for value in (u, delta))
+    delta = softplus(g, g.op("Add", delta, bias))
+    b_rows, c_rows = g.ops("Split", bc, g.ints(sizes.states, sizes.states), outputs=2, axis=-1)
+    columns, rows = g.op("Reshape", b_rows, column), g.op("Reshape", c_rows, row)
+    return [u, delta, g.op("Mul", delta, u), columns, rows]
+
+
+def _skipped(g: Writer, w: Writer, sizes: Sizes, u: str) -> str:
+    """D u."""
+    return g.op("Mul", u, w.reshape("D", 1, sizes.directions, 1, 1, sizes.channels))
+
+
 @dataclass(frozen=True)
 class _Drives:
     """What the steps of an iteration read, step by step."""
 
-    u: str
     delta: list[str]
     """(1, S, B, 1, D) each, after softplus."""
     input: list[str]
@@ -112,25 +159,12 @@ class _Body(Writer):
 
     def __init__(self, outer: Writer, sizes: Sizes) -> None:
         super().__init__(outer.function, f"{outer.name('step')}_")
-        self.outer, self.sizes, self.state = outer, sizes, STATE
+        self.sizes, self.state = sizes, STATE
         self.rates = decay_rates(outer)
 
-    def drives(self) -> _Drives:
-        """Gather the tokens of all steps at once."""
-        w, sizes = self.outer, self.sizes
-        bias = w.reshape("delta_bias", 1, sizes.directions, 1, 1, sizes.channels)
-        flat = {name: w.reshape(name, -1, sizes.channels) for name in ("u", "delta")}
-        flat["BC"] = w.reshape("BC", -1, 2 * sizes.states)
-        tokens = (sizes.steps, sizes.directions, sizes.parallel)
-        per_channel = w.concat(*tokens, 1, sizes.channels)
-        column, row = w.concat(*tokens, sizes.states, 1), w.concat(*tokens, 1, sizes.states)
-        u, delta, bc = (self.to_float(self.op("Gather", flat[name], ROWS)) for name in ("u", "delta", "BC"))
-        u, delta = (self.op("Reshape", value, per_channel) for value in (u, delta))  # (steps, S, B, 1, D)
-        delta = softplus(self, self.op("Add", delta, bias))
-        b_rows, c_rows = self.ops("Split", bc, self.ints(sizes.states, sizes.states), outputs=2, axis=1)
-        columns, rows = self.op("Reshape", b_rows, column), self.op("Reshape", c_rows, row)
-        parts = (delta, self.op("Mul", delta, u), columns, rows)
-        return _Drives(u, *(self.split(value, sizes.steps) for value in parts))
+    def drives(self, parts: Sequence[str]) -> _Drives:
+        """Cut what all steps read, (steps, S, B, ...) each, into steps."""
+        return _Drives(*(self.split(value, self.sizes.steps) for value in parts))
 
     def advance(self, drives: _Drives) -> list[str]:
         """The state after each step."""
@@ -141,12 +175,15 @@ class _Body(Writer):
             after.append(self.state)
         return after
 
-    def graph(self, states: list[str], outputs: list[str]) -> onnx.GraphProto:
-        """The finished body: the states and the rows in, the outputs out."""
-        inputs = [_info(name, TensorProto.FLOAT) for name in states] + [_info(ROWS, TensorProto.INT64)]
-        return helper.make_graph(
-            self.nodes, "steps", inputs, [_info(name, TensorProto.FLOAT) for name in outputs]
-        )
+    def scans(self, drives: _Drives) -> list[str]:
+        """The output of each step, (1, S, B, 1, D), without the skip."""
+        pairs = zip(drives.rows, self.advance(drives), strict=True)
+        return [self.op("MatMul", row, after) for row, after in pairs]
+
+    def graph(self, states: list[str], slices: dict[str, int], outputs: list[str]) -> onnx.GraphProto:
+        """The finished body: the states and the slices, with their element types, in; the outputs out."""
+        inputs = [_info(name, kind) for name, kind in {**dict.fromkeys(states, FLOAT), **slices}.items()]
+        return helper.make_graph(self.nodes, "steps", inputs, [_info(name, FLOAT) for name in outputs])
 
 
 def _info(name: str, element_type: int) -> onnx.ValueInfoProto:
