@@ -135,7 +135,7 @@ class FrozenMixer(nn.Module):
         mixed = torch.matmul(u.flatten(1, 2), self.x_proj)  # (S, B L, R + 2N)
         low_rank, bc = torch.split(mixed, self.widths, dim=-1)  # (S, B L, R), (S, B L, 2N)
         delta = torch.matmul(low_rank, self.dt_proj)  # (S, B L, D)
-        delta, bc = (value.unflatten(1, u.shape[1:3]) for value in (delta, bc))
+        delta, bc = (value.reshape(*u.shape[:3], value.shape[-1]) for value in (delta, bc))
         return u, delta, bc, z
 
     def step_sizes(self, hidden: Tensor) -> Tensor:

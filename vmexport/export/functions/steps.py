@@ -124,7 +124,7 @@ def _operands(g: Writer, w: Writer, sizes: Sizes, rows: str, *iterations: int) -
     bias = w.reshape("delta_bias", 1, sizes.directions, 1, 1, sizes.channels)
     flat = {name: w.reshape(name, -1, sizes.channels) for name in ("u", "delta")}
     flat["BC"] = w.reshape("BC", -1, 2 * sizes.states)
-    tokens = (*iterations, sizes.steps, sizes.directions, sizes.parallel)
+    tokens: list[str | int] = [*iterations, sizes.steps, sizes.directions, sizes.parallel]
     per_channel = w.concat(*tokens, 1, sizes.channels)
     column, row = w.concat(*tokens, sizes.states, 1), w.concat(*tokens, 1, sizes.states)
     u, delta, bc = (g.to_float(g.op("Gather", flat[name], rows)) for name in ("u", "delta", "BC"))
