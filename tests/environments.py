@@ -116,17 +116,18 @@ class Environment:
         return sum(p.lstat().st_size for p in self.folder.rglob("*") if p.is_file()) // 10**6
 
 
-def run(words: Sequence[str], folder: Path, settings: Mapping[str, str] | None = None) -> str:
+def run(words: Sequence[str], folder: Path) -> str:
     """Output of a program that must succeed; the environment is a user's: no PYTHONPATH, no cache of ours."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    kept |= {"XDG_CACHE_HOME": str(folder / "cache"), "PIP_CACHE_DIR": _pip_cache(), **(settings or {})}
+    kept |= {"XDG_CACHE_HOME": str(folder / "cache"), **_pip_cache()}
     done = subprocess.run(words, cwd=folder, env=kept, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout
 
 
 @functools.cache
-def _pip_cache() -> str:
-    """pip's cache, so that the same wheel is downloaded once."""
+def _pip_cache() -> Mapping[str, str]:
+    """pip's own cache where it has one, so that the same wheel is downloaded once."""
     words = [sys.executable, "-m", "pip", "cache", "dir", "--disable-pip-version-check"]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return {"PIP_CACHE_DIR": done.stdout.strip()} if done.returncode == 0 else {}

@@ -65,7 +65,9 @@ def test_from_the_sources(tmp_path: Path, record_property: Say) -> None:
     python = find_python(version)
     assert python is not None
     tree = tmp_path / "vmexport"
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if names.returncode:
+        pytest.skip("these sources are no git checkout")
     for name in filter(None, names.stdout.split("\0")):
         if (ROOT / name).is_file() and not name.startswith("tests/"):
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
