@@ -193,3 +193,16 @@ def _overwrite(path: Path, frame: int, length: int) -> None:
     noise = np.random.default_rng(3).bytes(min(length, place + size - start))
     content[start : start + len(noise)] = noise
     path.write_bytes(content)
+
+
+def test_a_title_in_another_encoding_does_not_matter(tmp_path: Path) -> None:
+    """Whatever PyAV makes of it: releases differ in what they take for it."""
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "TITLE-TO-SPOIL"
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        picture = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8))
+        container.mux([*stream.encode(picture), *stream.encode()])
+    path.write_bytes(path.read_bytes().replace(b"TITLE-TO-SPOIL", b"\xe9\xff\xfeLE-TO-SPOIL"))
+    assert probe(path).frames == 1

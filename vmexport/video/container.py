@@ -6,6 +6,7 @@ import contextlib
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 from av.error import FFmpegError
@@ -38,6 +39,9 @@ SLICED = {"hevc", "vp9", "libdav1d"}
 """Decoders that may use threads, within a picture only: with frame threads it depends on the machine which
 damage is reported where. FFmpeg's older decoders notice much less damage unless they run on one thread."""
 
+TITLES: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
+"""Titles in another encoding do not matter: PyAV 19 escapes their bytes, older ones have to be told."""
+
 REENCODE = "try another copy, or see what ffmpeg makes of it: ffmpeg -v error -i {0} -f null -"
 
 
@@ -53,7 +57,7 @@ def open_video(path: Path | str) -> Iterator[tuple[av.container.InputContainer, 
     path = Path(path)
     _check_file(path)
     try:
-        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"}, **TITLES)
     except (FFmpegError, ValueError) as error:
         raise InputError(f"{path} is not a readable video", reason(error), REENCODE.format(path)) from error
     with container:
