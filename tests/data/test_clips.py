@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from patience import HANG_S, wait_until
 from sets import KINDS, make_film, put, spoil
 from torch.utils.data import DataLoader
 
@@ -172,7 +173,7 @@ def test_videos_are_decoded_ahead_but_only_a_few(videos: Path, monkeypatch: pyte
 
     def load(path: Path, *_: object) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         if len(loaded) < 2:
-            together.wait(timeout=60)
+            together.wait(timeout=HANG_S)
         loaded.append(path)
         return np.zeros((1, 1), np.float32)
 
@@ -180,11 +181,11 @@ def test_videos_are_decoded_ahead_but_only_a_few(videos: Path, monkeypatch: pyte
     index = whole(videos)
     found = EvaluationClips(index, SMALL).load(workers=2)
     assert [next(found).item, next(found).item] == [0, 1]
-    time.sleep(0.2)
-    assert sorted(loaded) == [sample.path for sample in index.samples[: len(loaded)]]
+    first = [sample.path for sample in index.samples]
+    wait_until(lambda: sorted(loaded) == first[: len(loaded)], "a video was left out")
     assert len(loaded) <= 2 + 2 * AHEAD
     found.close()  # type: ignore[attr-defined]
-    seen = len(loaded)
+    seen = len(loaded)  # closing waits for what had begun
     time.sleep(0.2)
     assert len(loaded) == seen < len(index)
 

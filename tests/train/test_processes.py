@@ -68,7 +68,7 @@ def test_an_error_that_every_process_meets_is_said_once(tmp_path: Path) -> None:
         env={**environment(), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG_S,
         check=False,
     )
     assert done.returncode != 0
