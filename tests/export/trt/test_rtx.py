@@ -9,6 +9,7 @@ import pytest
 from small import small_model
 
 from vmexport.errors import BuildError, EnvironmentProblem, UsageError
+from vmexport.export import export_onnx
 from vmexport.export.attach import TWO_LEVEL
 from vmexport.export.prepare import PLUGIN, prepare
 from vmexport.export.trt import build_engine
@@ -115,3 +116,16 @@ def test_the_full_size_model_in_half_precision(tmp_path: Path) -> None:
     record = assert_describes(path, "fp16", "1")
     assert record["onnx"]["status"] == "passed"
     assert report.size_bytes > 2 * 26_000_000
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("batch", [1, "1:2:4"])
+def test_the_parser_takes_the_portable_form(batch: int | str, precision: str, tmp_path: Path) -> None:
+    import tensorrt_rtx as trt
+
+    export_onnx(small_model(), tmp_path / "model.onnx", batch=batch, precision=precision, portable=True)
+    logger = trt.Logger(trt.Logger.ERROR)
+    network = trt.Builder(logger).create_network()
+    parser = trt.OnnxParser(network, logger)
+    assert parser.parse((tmp_path / "model.onnx").read_bytes()), parser.get_error(0).desc()
+    assert network.get_output(0).name == "logits"
