@@ -2,6 +2,7 @@
 # make test   lint, the kernels under sanitizers and emulation, the Python tests
 # make portability   every Python here, every install line, oldest and newest packages, the wheel
 # make integration   full-size models, real builds, other processors and compilers
+# make results   measure all that needs no GPU, on a quiet machine, and bring the pages up to date; make docs: the pages
 # make wheel  the source archive and the wheel, in dist/
 # make gpu-peers   fetch what benchmarks/gpu_check.sh compares with, for a GPU machine without a network
 # Each sets up all that it needs: a virtual environment, the Python packages, the native libraries.
@@ -22,7 +23,7 @@ CTEST := PATH="$(BIN):$$PATH" ctest --output-on-failure -j$(shell nproc)
 PIP := $(BIN)/python -m pip install --quiet --no-compile
 PYTEST := $(BIN)/pytest --durations=20
 
-.PHONY: demo test integration wheel portability lint native-test emulation-test sanitize aarch64-test old-cpu-test \
+.PHONY: docs results demo test integration wheel portability lint native-test emulation-test sanitize aarch64-test old-cpu-test \
         tensorrt-test cuda-compile cuda-release cuda12-compile cuda11-compile gpu-peers python-test \
         ready native setup clean
 
@@ -105,6 +106,16 @@ build/native/.built: $(CPP) $(CMAKE_FILES) $(wildcard models/*) | $(VENV)/.tools
 	$(CMAKE) --build build/native
 	$(CMAKE) --install build/native --prefix $(CURDIR)
 	touch $@
+
+# The generated tables of README.md and docs/, from the code and from benchmarks/results/.
+docs: setup
+	$(BIN)/python docs/generate.py
+
+# Every script that writes results and needs no GPU, one after the other; each wants a clean commit and a quiet machine.
+MEASURED := operator_cpu model_cpu function_body backward_cpu training_cpu rtx_build synthetic_accuracy
+results: native
+	for script in $(MEASURED); do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	$(BIN)/python docs/generate.py
 
 # The source only; its forward kernel is compiled where the GPU is. Never part of the repository.
 gpu-peers: setup

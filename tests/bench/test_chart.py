@@ -51,12 +51,16 @@ def report() -> BenchmarkReport:
 
 
 def test_bars_are_the_measured_rows(report: BenchmarkReport) -> None:
-    axes: Any = chart(report).axes[0]
+    figure = chart(report)
+    axes: Any = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["PyTorch", "ONNX Runtime"]
     assert [bar.get_width() for bar in axes.patches] == [40.0, 10.0]
-    assert [text.get_text().strip() for text in axes.texts] == ["40 ms, 25 clips/s", "10 ms, 100 clips/s"]
+    assert [text.get_text().strip() for text in axes.texts] == [
+        "40.00 ms, 25 clips/s",
+        "10.00 ms, 100 clips/s",
+    ]
     assert "milliseconds" in axes.get_xlabel()
-    assert "1 clip(s) of 4 x 32 x 32, fp32" in axes.get_title()
+    assert "1 clip(s) of 4 x 32 x 32, fp32" in figure.get_suptitle()
 
 
 def test_the_machine_stands_below(report: BenchmarkReport) -> None:

@@ -33,6 +33,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_map_is_the_mean_of_the_networks_own_delta(video: Path, cls_position: str) -> None:
     model = small_model(frames=FRAMES, size=48, depth=3, cls_position=cls_position)
     maps = delta_maps(model, video, layers=[2, 0])
+    assert maps.source == f"VideoMamba, {video.name}"
     a = model.architecture
     assert maps.values.shape == (2, 2, *a.grid)
     assert (maps.layers, maps.directions, maps.tubelet) == ((2, 0), ("forward", "spatiotemporal"), 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -53,15 +54,17 @@ def chart(report: BenchmarkReport) -> Figure:
         error_kw={"ecolor": WHISKER, "capsize": 3},
     )  # fmt: skip
     for place, (row, latency) in enumerate(rows):
-        text = f"  {latency.median_ms:.4g} ms, {row.clips_per_s:.3g} clips/s"
+        digits = 0 if latency.median_ms >= 100 else 2
+        text = f"  {latency.median_ms:,.{digits}f} ms, {row.clips_per_s:.3g} clips/s"
         axes.text(latency.p90_ms, place, text, va="center", fontsize=9)
     axes.set_yticks(places, [row.description for row, _ in rows])
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.45 * slowest)
-    axes.set_xlabel("milliseconds a call: median, whisker to the 90th percentile (less is better)")
+    axes.set_xlim(0, 1.6 * slowest)
+    axes.set_xlabel("milliseconds a call: median, and 90th percentile")
     axes.spines[["top", "right"]].set_visible(False)
     shape = " x ".join(map(str, report.clip_shape[1:]))
-    axes.set_title(f"{report.model}: {report.batch} clip(s) of {shape}, {report.precision}", fontsize=10)
+    title = f"{report.model}: {report.batch} clip(s) of {shape}, {report.precision}"
+    figure.suptitle(textwrap.fill(title, 90), fontsize=10)
     figure.supxlabel(_provenance(report), fontsize=7, color="0.35")
     return figure
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vmexport.errors import UsageError
 from vmexport.eval.step_sizes import DeltaMaps
 from vmexport.files import atomic_write
+from vmexport.package import VERSION
 from vmexport.video.encode import ENCODER, require_encoder
 
 COLUMNS = 8
@@ -72,6 +73,7 @@ def _draw(maps: DeltaMaps, moments: list[int]) -> Figure:
         axis.set_xticks([])
         axis.set_yticks([])
     figure.suptitle("Δ of each token, mean over channels; each row has the scale beside it", fontsize=9)
+    figure.supxlabel(f"{maps.source}; vmexport {VERSION}", fontsize=7, color="0.35")
     return figure
 
 

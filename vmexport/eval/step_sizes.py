@@ -53,6 +53,7 @@ class DeltaMaps:
         directions: names of the scan directions.
         values: (layers, S, n_t, n_h, n_w) float32, delta after bias and softplus, without unit.
         tubelet: frames of a tubelet: map `t` belongs to frames `t * tubelet` and the next `tubelet - 1`.
+        source: names of model and video, for people.
     """
 
     frames: NDArray[np.uint8]
@@ -60,6 +61,7 @@ class DeltaMaps:
     directions: tuple[str, ...]
     values: NDArray[np.float32]
     tubelet: int
+    source: str = ""
 
     @property
     def ranges(self) -> tuple[DeltaRange, ...]:
@@ -113,7 +115,9 @@ def delta_maps(
         raise InputError(
             "delta is not finite", "the model's weights or activations overflow", "check: vmexport info MODEL"
         )
-    return DeltaMaps(_pictures(clips[0], network), chosen, a.directions, values, a.tubelet)
+    named = Path(model).name if isinstance(model, str | Path) else type(model).__name__
+    source = f"{named}, {Path(video).name}"
+    return DeltaMaps(_pictures(clips[0], network), chosen, a.directions, values, a.tubelet, source)
 
 
 def _patch_map(values: NDArray[np.float32], a: Architecture) -> NDArray[np.float32]:
