@@ -23,6 +23,12 @@ CLIPS = noise(MODEL.architecture, 1)
 EXPECTED = torch_logits(MODEL, CLIPS)
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`quant_pre_process` leaves files in the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def portable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("handed") / "portable.onnx"
