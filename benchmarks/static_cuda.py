@@ -178,7 +178,7 @@ def show(document: Mapping[str, Any]) -> None:
 
 
 def main() -> int:
-    """Measure, print, write; 1 where a kernel spills or an element costs more than the goal."""
+    """Measure, print, write; exit status 8 where a kernel spills or an element costs more than the goal."""
     parser = argument_parser(__doc__)
     parser.add_argument("--library", type=Path, default=LIBRARY)
     parser.add_argument("--mamba", type=Path, help="checkout of state-spaces/mamba")
@@ -217,7 +217,7 @@ def main() -> int:
         verdict = "ok" if goal["reached"] else "MISSED"
         print(f"{goal['name']}: {goal['value']:.2f}, goal {goal['must']:g}: {verdict}")
     write(run, arguments.output, document)
-    return 0 if all(goal["reached"] for goal in goals) else 1
+    return 0 if all(goal["reached"] for goal in goals) else 8
 
 
 if __name__ == "__main__":
