@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from vmexport.data.formats.catalogue import Catalogue, Entry, sorted_listing
+from vmexport.data.formats.catalogue import Catalogue, Entry
 from vmexport.data.formats.files import Listing, video_folder
+from vmexport.data.formats.folds import find_fold_lists, lists_of_fold
 from vmexport.data.formats.text import read_lines
-from vmexport.errors import InputError, UsageError
+from vmexport.errors import InputError
 
 LIST = re.compile(r"(.+)_test_split([123])\.txt")
 PART = {"1": "train", "2": "test"}
@@ -18,12 +19,7 @@ PART = {"1": "train", "2": "test"}
 
 def find_hmdb51(root: Path) -> list[Path]:
     """The lists, at the root or in a folder below it; empty where there is none."""
-    folders = [root, *(entry for entry in sorted_listing(root) if entry.is_dir())]
-    return next((found for folder in folders if (found := _lists(folder))), [])
-
-
-def _lists(folder: Path) -> list[Path]:
-    return [path for path in sorted_listing(folder) if LIST.fullmatch(path.name)]
+    return find_fold_lists(root, LIST)
 
 
 def read_hmdb51(path: Path, videos: Path | None, fold: int) -> Catalogue:
@@ -38,15 +34,9 @@ def read_hmdb51(path: Path, videos: Path | None, fold: int) -> Catalogue:
         UsageError: another fold.
         InputError: no list of that split, a line that cannot be read, or no video found.
     """
-    if fold not in (1, 2, 3):
-        raise UsageError(f"there is no split {fold}", "HMDB51 has 1, 2 and 3", "--fold 1")
     root = path if path.is_dir() else path.parent
     everything = find_hmdb51(root)
-    lists = {
-        match[1]: file
-        for file in everything
-        if (match := LIST.fullmatch(file.name)) and match[2] == str(fold)
-    }
+    lists = lists_of_fold(everything, LIST, fold, "HMDB51")
     if not lists:
         raise InputError(
             f"{root} has no lists of split {fold}",

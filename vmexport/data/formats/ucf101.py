@@ -6,23 +6,19 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from vmexport.data.formats.catalogue import Catalogue, Entry, sorted_listing
+from vmexport.data.formats.catalogue import Catalogue, Entry
 from vmexport.data.formats.files import Listing, video_folder
+from vmexport.data.formats.folds import find_fold_lists, lists_of_fold
 from vmexport.data.formats.text import read_lines
-from vmexport.errors import InputError, UsageError
+from vmexport.errors import InputError
 
 LIST = re.compile(r"(train|test)list0([123])\.txt")
 CLASSES = "classInd.txt"
 
 
 def find_ucf101(root: Path) -> list[Path]:
-    """The lists of names, at the root or in a folder below it; empty where there is none."""
-    folders = [root, *(entry for entry in sorted_listing(root) if entry.is_dir())]
-    return next((found for folder in folders if (found := _lists(folder))), [])
-
-
-def _lists(folder: Path) -> list[Path]:
-    return [path for path in sorted_listing(folder) if LIST.fullmatch(path.name)]
+    """The lists, at the root or in a folder below it; empty where there is none."""
+    return find_fold_lists(root, LIST)
 
 
 def read_ucf101(path: Path, videos: Path | None, fold: int) -> Catalogue:
@@ -37,14 +33,8 @@ def read_ucf101(path: Path, videos: Path | None, fold: int) -> Catalogue:
         UsageError: another fold.
         InputError: no list of that split, a line that cannot be read, or no video found.
     """
-    if fold not in (1, 2, 3):
-        raise UsageError(f"there is no split {fold}", "UCF101 has 1, 2 and 3", "--fold 1")
     root = path if path.is_dir() else path.parent
-    lists = {
-        match[1]: file
-        for file in find_ucf101(root)
-        if (match := LIST.fullmatch(file.name)) and match[2] == str(fold)
-    }
+    lists = lists_of_fold(find_ucf101(root), LIST, fold, "UCF101")
     if "train" not in lists:
         raise InputError(
             f"{root} has no list of split {fold}",
