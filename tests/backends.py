@@ -20,8 +20,10 @@ from vmexport.errors import EnvironmentProblem
 from vmexport.ops import causal_conv1d, directional_selective_scan
 from vmexport.ops.buffer import Buffer
 from vmexport.ops.native import NativeLibrary, library_path, load_native
+from vmexport.ops.native_cuda import load_native_cuda
 from vmexport.ops.reference import causal_conv1d_reference, selective_scan_reference
 from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN, TokenOrder
+from vmexport.ops.torch_native import cpu_library
 
 Case = ScanCase | ConvCase
 TIERS = ("neon",) if platform.machine() == "aarch64" else ("avx512", "avx2", "baseline")
@@ -56,6 +58,12 @@ def built_library(name: str) -> Path | None:
     """A native library where it is installed, or else where `make cuda-compile` leaves it."""
     fresh = sorted((Path(__file__).resolve().parent.parent / "build/cuda").glob(f"*/{name}"))
     return library_path(name) or (fresh[0] if fresh else None)
+
+
+def forget_loaded_libraries() -> None:
+    """As in a fresh process: the next call of an operator looks for its library."""
+    for cached in (load_native, load_native_cuda, cpu_library):
+        cached.cache_clear()
 
 
 def native_library() -> NativeLibrary | None:

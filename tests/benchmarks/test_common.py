@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -113,3 +114,10 @@ def test_every_script_that_writes_results_is_known(root_dir: Path) -> None:
     scripts = (root_dir / "benchmarks").glob("*.py")
     writing = {path.stem for path in scripts if " begin(" in path.read_text(encoding="utf-8")} - {"common"}
     assert writing == {*CPU_SCRIPTS, *GPU_SCRIPTS}
+
+
+@pytest.mark.parametrize("path", sorted(common.RESULTS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_figure_of_the_pages_belongs_to_a_commit(path: Path) -> None:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert found["clean"] is True
+    assert re.fullmatch("[0-9a-f]{12}", found["environment"]["commit"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import native_library
+from backends import forget_loaded_libraries, native_library
 
 import vmexport
 from vmexport.doctor import child as selftest
@@ -29,8 +29,6 @@ from vmexport.native.libraries import (
     build_fix,
 )
 from vmexport.native.plugin_info import PluginBuild
-from vmexport.ops.native import load_native
-from vmexport.ops.native_cuda import load_native_cuda
 
 needs_library = pytest.mark.skipif(native_library() is None, reason="the native kernels are not built")
 
@@ -42,11 +40,9 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     folder.mkdir(parents=True)
     monkeypatch.setattr(vmexport, "__path__", [str(folder.parent)])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    load_native.cache_clear()
-    load_native_cuda.cache_clear()
+    forget_loaded_libraries()
     yield folder
-    load_native.cache_clear()
-    load_native_cuda.cache_clear()
+    forget_loaded_libraries()
 
 
 def child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from backends import built_library, native_library
+from backends import built_library, forget_loaded_libraries, native_library
 from cases import CONV_CASES, SCAN_CASES, ConvCase, ScanCase, to_torch
 
 import vmexport
@@ -140,9 +140,9 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     folder = tmp_path / "package" / "_native"
     folder.mkdir(parents=True)
     monkeypatch.setattr(vmexport, "__path__", [str(folder.parent)])
-    load_native_cuda.cache_clear()
+    forget_loaded_libraries()
     yield folder / CUDA_LIBRARY
-    load_native_cuda.cache_clear()
+    forget_loaded_libraries()
 
 
 @pytest.mark.usefixtures("installation")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import native_library, run_native
+from backends import forget_loaded_libraries, native_library, run_native
 from cases import SCAN_CASES
 
 import vmexport
@@ -32,11 +32,9 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     folder = tmp_path / "package" / "_native"
     folder.mkdir(parents=True)
     monkeypatch.setattr(vmexport, "__path__", [str(folder.parent)])
-    load_native.cache_clear()
-    torch_native.cpu_library.cache_clear()
+    forget_loaded_libraries()
     yield folder / SCAN_LIBRARY
-    load_native.cache_clear()
-    torch_native.cpu_library.cache_clear()
+    forget_loaded_libraries()
 
 
 def test_a_missing_library_says_how_to_build_it(installation: Path) -> None:
@@ -85,7 +83,6 @@ def test_a_library_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch
 
 @needs_library
 def test_it_loads_from_the_package_only(installation: Path) -> None:
-    load_native.cache_clear()
     shutil.copy(Path(vmexport.__file__).parent / "_native" / SCAN_LIBRARY, installation)
     installation.chmod(0o755)
     assert load_native().path == installation.resolve()
