@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 LAYERS = (
-    {"errors", "extras", "package", "files"},
+    {"errors", "extras", "package", "debris", "files", "opening"},
     {"config"},
     {"native"},
     {"ops"},

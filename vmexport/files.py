@@ -1,61 +1,17 @@
-"""May I read here, may I write here; and writing so that an interrupted run never leaves half a file."""
+"""Writing so that an interrupted run never leaves half a file, and never loses what was there before."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import re
-import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from vmexport.debris import BEFORE, exchange, private_folder
 from vmexport.errors import BuildError, InputError
-
-DEBRIS = re.compile(r"\..+\.[a-z0-9_]{8}")
-"""Names of the private folders of `atomic_write`."""
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 """What the system says where no space is left, or none for this user."""
-
-
-def first_bytes(path: Path, count: int, otherwise: str) -> bytes:
-    """The first bytes of a file, all of them where it has fewer.
-
-    Args:
-        path: the file.
-        count: how many.
-        otherwise: what to do where there is no such file.
-
-    Raises:
-        InputError: a folder, no such file, no permission, or a name that no file can have.
-    """
-    what = f"cannot read {path}"
-    try:
-        if path.is_dir():
-            raise InputError(what, "it is a folder", f"name the file inside it: ls {path}")
-        with path.open("rb") as stream:
-            return stream.read(count)
-    except FileNotFoundError as error:
-        raise InputError(what, "no such file", otherwise) from error
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        why = getattr(error, "strerror", None) or str(error)
-        fix = f"chmod +r {path}" if isinstance(error, PermissionError) else f"see: ls -l {path}"
-        raise InputError(what, why, fix) from error
-
-
-def check_readable(path: Path, command: str) -> None:
-    """Refuse a path that is no readable, non-empty file.
-
-    Args:
-        path: the file.
-        command: writes such a file, for the fix.
-
-    Raises:
-        InputError: with the reason.
-    """
-    if not first_bytes(path, 1, f"{command}   writes one"):
-        raise InputError(f"cannot read {path}", "the file is empty", f"write it again: {command}")
 
 
 @contextlib.contextmanager
@@ -70,26 +26,15 @@ def atomic_write(target: Path | str) -> Iterator[Path]:
         BuildError: the disk is full, or another write error.
     """
     target = Path(target)
-    folder = _private_folder(target)
-    temporary = folder / target.name
-    try:
-        mode = _usual_mode(target, folder)
-        yield temporary
-        temporary.chmod(mode)  # some writers make their files private
-        temporary.replace(target)
-    except OSError as error:
-        raise explain_write_error(error, target) from error
-    finally:
-        for leftover in folder.glob("*"):
-            leftover.unlink(missing_ok=True)
-        folder.rmdir()
-
-
-def remove_debris(folder: Path) -> None:
-    """Remove what writers that were killed left behind in a folder where nobody writes at the moment."""
-    for path in folder.glob(".*"):
-        if DEBRIS.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
+    with _private_folder(target) as folder:
+        try:
+            temporary = folder / target.name
+            mode = _usual_mode(target, folder)
+            yield temporary
+            temporary.chmod(mode)  # some writers make their files private
+            temporary.replace(target)
+        except OSError as error:
+            raise explain_write_error(error, target) from error
 
 
 def require_writable(target: Path | str, option: str = "-o") -> None:
@@ -109,16 +54,19 @@ def require_writable(target: Path | str, option: str = "-o") -> None:
             raise IsADirectoryError
     except OSError as error:
         raise explain_write_error(error, target, option) from error
-    _private_folder(target, option).rmdir()
+    with _private_folder(target, option):
+        pass
 
 
 @contextlib.contextmanager
-def atomic_folder(target: Path | str, replace: bool = False) -> Iterator[Path]:
+def atomic_folder(target: Path | str, discard: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """Yield an empty temporary folder beside `target`; on success it becomes `target`, on failure it goes.
 
     Args:
         target: the folder to make; what is above it is made too.
-        replace: take the place of what is there. It goes only once the new folder is complete.
+        discard: removes what lay in `target` before, which has changed places with the new folder by then and
+            is given to it under another name; None where nothing may be replaced. If it raises, or leaves
+            anything, the old folder comes back.
 
     Raises:
         InputError: the place above is not writable.
@@ -129,30 +77,54 @@ def atomic_folder(target: Path | str, replace: bool = False) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise explain_write_error(error, target) from error
-    outer = _private_folder(target)
-    try:
-        inner = outer / target.name
-        inner.mkdir()
-        yield inner
-        if replace and target.exists():
-            target.rename(outer / "before")
-        inner.rename(target)
-    except OSError as error:
-        raise explain_write_error(error, target) from error
-    finally:
-        if (outer / "before").exists() and not target.exists():
-            (outer / "before").rename(target)
-        shutil.rmtree(outer, ignore_errors=True)
+    with _private_folder(target) as folder:
+        try:
+            inner = folder / target.name
+            inner.mkdir()
+            yield inner
+            if discard is not None and target.exists():
+                _replace(target, inner, folder.parent / BEFORE, discard)
+            else:
+                inner.rename(target)
+        except OSError as error:
+            raise explain_write_error(error, target) from error
 
 
-def _private_folder(target: Path, option: str = "-o") -> Path:
-    """A fresh folder beside `target` that only this user can enter."""
+def _replace(target: Path, new: Path, before: Path, discard: Callable[[Path], None]) -> None:
+    """Put a new folder in the place of an old one, which `discard` removes; see `atomic_folder`.
+
+    Raises:
+        OSError: the folders cannot be moved, or the old one is not empty in the end.
+    """
+    swapped = exchange(target, new)
+    if not swapped:
+        target.rename(before)
+        new.rename(target)
+    old = new if swapped else before
     try:
-        return Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise explain_write_error(error, target, option) from error
-    except ValueError as error:
-        raise explain_write_error(OSError(errno.EINVAL, str(error)), target, option) from error
+        discard(old)
+        if old.exists():
+            old.rmdir()
+    except BaseException:
+        if swapped:
+            exchange(target, new)
+        else:
+            target.rename(new)
+            before.rename(target)
+        raise
+
+
+@contextlib.contextmanager
+def _private_folder(target: Path, option: str = "-o") -> Iterator[Path]:
+    """A fresh folder beside `target` that only this user can enter, and only for this while."""
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(private_folder(target))
+        except OSError as error:
+            raise explain_write_error(error, target, option) from error
+        except ValueError as error:
+            raise explain_write_error(OSError(errno.EINVAL, str(error)), target, option) from error
+        yield folder
 
 
 def _usual_mode(target: Path, folder: Path) -> int:

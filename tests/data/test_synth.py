@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -126,6 +127,76 @@ def test_what_is_there_is_replaced_only_by_force_and_only_if_made_here(tmp_path:
     (tmp_path / "empty").mkdir()
     synthesize(tmp_path / "empty", TINY)
     synthesize(tmp_path / "new" / "deeper", TINY)
+
+
+def test_what_a_set_does_not_name_is_never_lost(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    synthesize(root, with_layout("kinetics"))
+    record = json.loads((root / "synthetic.json").read_text())
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "000001.mp4").write_text("another's")
+
+    def files(folder: Path) -> None:
+        (folder / "videos").rename(outside / "videos")
+        (folder / "videos").symlink_to(outside / "videos")
+
+    for add, named in (
+        (lambda folder: (folder / "notes.txt").write_text("mine"), "notes.txt"),
+        (lambda folder: (folder / "videos" / "mine.mp4").touch(), "videos/mine.mp4"),
+        (lambda folder: (folder / "empty").mkdir(), "empty"),
+        (lambda folder: (folder / "link").symlink_to(outside), "link"),
+        (files, "videos"),
+    ):
+        shutil.copytree(root, tmp_path / "copy")
+        add(tmp_path / "copy")
+        before = digests(tmp_path / "copy"), digests(outside)
+        with pytest.raises(InputError, match="holds more than the data set") as caught:
+            synthesize(tmp_path / "copy", TINY, force=True)
+        assert f"does not name {named};" in caught.value.why
+        assert (digests(tmp_path / "copy"), digests(outside)) == before
+        shutil.rmtree(tmp_path / "copy")
+    for text in ("{}", "", "[]", "[" * 100_000, json.dumps({**record, "made_by": "me"}), '{"files": "all"}'):
+        (root / "synthetic.json").write_text(text)
+        with pytest.raises(InputError, match="not a data set made by this command"):
+            synthesize(root, TINY, force=True)
+    names = [*record["files"], "../outside/000001.mp4", str(outside / "000001.mp4"), "gone/film.mp4"]
+    (root / "synthetic.json").write_text(json.dumps({**record, "files": names}))
+    synthesize(root, TINY, force=True)
+    assert (outside / "000001.mp4").read_text() == "another's"
+    assert open_index(root).layout == "folder"
+
+
+def test_what_is_added_while_a_set_is_made_comes_back(tmp_path: Path) -> None:
+    synthesize(tmp_path / "set", TINY)
+
+    def add(step: str, done: int, total: int) -> None:
+        (tmp_path / "set" / "notes.txt").write_text("mine")
+
+    before = digests(tmp_path / "set")
+    with pytest.raises(InputError, match="holds more"):
+        synthesize(tmp_path / "set", with_layout("ssv2"), force=True, progress=add)
+    assert (tmp_path / "set" / "notes.txt").read_text() == "mine"
+    (tmp_path / "set" / "notes.txt").unlink()
+    assert digests(tmp_path / "set") == before
+    assert list(tmp_path.iterdir()) == [tmp_path / "set"]
+
+
+def test_neither_a_link_nor_the_working_directory_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synthesize(tmp_path / "set", TINY)
+    before = digests(tmp_path / "set")
+    (tmp_path / "link").symlink_to(tmp_path / "set")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "nothing")
+    for name in ("link", "nowhere"):
+        with pytest.raises(InputError, match="no folder"):
+            synthesize(tmp_path / name, TINY, force=True)
+    monkeypatch.chdir(tmp_path / "set" / "train")
+    for here in (".", "..", str(tmp_path / "set")):
+        with pytest.raises(UsageError, match="working directory"):
+            synthesize(here, TINY, force=True)
+    assert digests(tmp_path / "set") == before
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,16 @@ def test_only_the_last_ones_are_kept(run: Path) -> None:
     assert [path.stem for path in checkpoints(run)] == ["step-00000011", "step-00000100"]
 
 
+def test_files_of_other_names_are_the_users(run: Path) -> None:
+    names = ("step-best.safetensors", "step-00000009 copy.safetensors", "step-00000001.safetensors.bak")
+    for name in names:
+        (run / "checkpoints" / name).write_text("kept")
+    for step in (9, 10):
+        save_state(learner(), Position(step=step), {}, run, keep=1)
+    assert [path.stem for path in checkpoints(run)] == ["step-00000010"]
+    assert all((run / "checkpoints" / name).read_text() == "kept" for name in names)
+
+
 def test_a_full_disk_leaves_the_checkpoints_before(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = learner()
     save_state(one, Position(step=1), {}, run, keep=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vmexport.config import ModelInfo
 from vmexport.config.names import WRITE_ONNX
 from vmexport.errors import InputError
-from vmexport.files import check_readable
+from vmexport.opening import check_readable
 from vmexport.runtime.onnx_runner import OnnxRunner
 
 if TYPE_CHECKING:

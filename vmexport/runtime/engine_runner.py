@@ -8,8 +8,8 @@ from pathlib import Path
 from vmexport.config import ModelInfo
 from vmexport.config.names import WRITE_ENGINE
 from vmexport.errors import EnvironmentProblem, OutOfMemory, UsageError
-from vmexport.files import check_readable
 from vmexport.native.trust import require_trusted_engine
+from vmexport.opening import check_readable
 from vmexport.runtime.record import refuse_failed
 from vmexport.runtime.runner import Array, Runner
 from vmexport.runtime.tensorrt.acceptance import check_gpu, check_version, remarks

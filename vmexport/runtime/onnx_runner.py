@@ -10,7 +10,7 @@ import numpy as np
 from vmexport.config import ModelInfo
 from vmexport.config.names import WRITE_ONNX
 from vmexport.errors import BuildError, InputError, OutOfMemory, UsageError, tells_of_memory
-from vmexport.files import check_readable
+from vmexport.opening import check_readable
 from vmexport.runtime.record import refuse_failed
 from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME, Array, Runner
 from vmexport.runtime.session import CPU, SessionOptions, import_onnxruntime, open_session

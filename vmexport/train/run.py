@@ -19,8 +19,9 @@ from accelerate.utils import broadcast_object_list
 from vmexport.config.names import WEIGHTS_FILE
 from vmexport.config.progress import Progress
 from vmexport.config.threads import usable_cores
+from vmexport.debris import remove_debris
 from vmexport.errors import InputError, UsageError
-from vmexport.files import atomic_write, explain_write_error, remove_debris
+from vmexport.files import atomic_write, explain_write_error
 from vmexport.train.clips import Normaliser, worker_died
 from vmexport.train.failures import explain
 from vmexport.train.find import CONFIG

@@ -7,6 +7,7 @@ all that there is to keep of them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from vmexport.model.checkpoints.save import write_tensors
 from vmexport.train.regularise import MovingAverage
 
 FOLDER = "checkpoints"
+NAME = re.compile(r"step-[0-9]{8,}\.safetensors")
+"""Name of a checkpoint; files of other names in their folder are the user's."""
 KEY = "vmexport.training"
 FORMAT = 1
 
@@ -98,7 +101,7 @@ def save_state(
 
 def checkpoints(out: Path) -> list[Path]:
     """The checkpoints of a run, the oldest first."""
-    return sorted((out / FOLDER).glob("step-*.safetensors"))
+    return sorted(path for path in (out / FOLDER).glob("step-*") if NAME.fullmatch(path.name))
 
 
 def _tensors(learner: Learner) -> dict[str, Tensor]:

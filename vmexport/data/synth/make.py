@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,13 +12,11 @@ import numpy as np
 from vmexport.config.progress import Progress
 from vmexport.data.synth.layouts import Film, layout
 from vmexport.data.synth.motion import motions
+from vmexport.data.synth.record import check_replaceable, remove_set, write_record
 from vmexport.data.synth.scene import draw_scene, film
-from vmexport.errors import InputError, UsageError
+from vmexport.errors import UsageError
 from vmexport.files import atomic_folder
 from vmexport.video.encode import write_film
-
-RECORD = "synthetic.json"
-"""File beside the films that says how they were made; only a folder that has it may be replaced."""
 
 PARTS = ("train", "val")
 
@@ -124,19 +121,20 @@ def synthesize(
     Args:
         out: folder to make; complete or not there at all.
         settings: None takes the defaults.
-        force: replace a folder that an earlier call made.
+        force: replace a data set that an earlier call made, if nothing else lies in its folder.
         progress: called with what is being done, films done, and films in all.
 
     Raises:
         UsageError: settings out of range, or `out` is there (and not to be replaced).
-        InputError: the place is not writable, or `force` on a folder that was not made so.
+        InputError: the place is not writable, or `force` on a folder that holds anything besides the files
+            that its own record names.
         EnvironmentProblem: this build of PyAV has no H.264 encoder.
         BuildError: the disk is full.
     """
     settings, out = settings or SynthSettings(), Path(out)
-    replace = _may_replace(out, force)
+    check_replaceable(out, force)
     films, chosen = list(_films(settings)), layout(settings.layout)
-    with atomic_folder(out, replace) as folder:
+    with atomic_folder(out, remove_set) as folder:
         for done, one in enumerate(films):
             if progress is not None:
                 progress(f"{one.part}: {one.motion.name}", done, len(films))
@@ -145,7 +143,7 @@ def synthesize(
             _write(one, settings, target)
         chosen.write_lists(folder, films, motions(settings.classes))
         size_bytes = sum((folder / chosen.place(one)).stat().st_size for one in films)
-        (folder / RECORD).write_text(json.dumps(_record(settings), indent=2) + "\n", encoding="utf-8")
+        write_record(folder, _description(settings))
     classes = tuple(motion.name for motion in motions(settings.classes))
     return SynthReport(out, settings, classes, *settings.numbers, size_bytes)
 
@@ -169,34 +167,6 @@ def _write(one: Film, settings: SynthSettings, target: Path) -> None:
     write_film(target, pictures, (settings.size, settings.size), settings.fps)
 
 
-def _record(settings: SynthSettings) -> dict[str, Any]:
-    """What the record beside the films says."""
-    return {
-        "made_by": "vmexport data synth",
-        "settings": asdict(settings),
-        "classes": [motion.name for motion in motions(settings.classes)],
-    }
-
-
-def _may_replace(out: Path, force: bool) -> bool:
-    """Whether something is to be replaced.
-
-    Raises:
-        UsageError: it is there and `force` is not given.
-        InputError: it was not made by this function, so that replacing it could lose someone's files.
-    """
-    if not out.exists() and not out.is_symlink():
-        return False
-    if out.is_dir() and not out.is_symlink() and not any(out.iterdir()):
-        return True
-    if not force:
-        raise UsageError(
-            f"{out} is already there", "nothing was changed", "add --force to replace it, or name another"
-        )
-    if not (out / RECORD).is_file():
-        raise InputError(
-            f"{out} is not a data set made by this command",
-            f"it has no {RECORD}; replacing it could lose your files",
-            "name another folder, or remove it yourself",
-        )
-    return True
+def _description(settings: SynthSettings) -> dict[str, Any]:
+    """What the record beside the films says of them."""
+    return {"settings": asdict(settings), "classes": [motion.name for motion in motions(settings.classes)]}

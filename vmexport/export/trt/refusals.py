@@ -9,7 +9,8 @@ from vmexport.config.names import WRITE_ONNX, is_onnx
 from vmexport.errors import InputError, UsageError
 from vmexport.export.trt.settings import EngineRequest, check_engine_name
 from vmexport.export.trt.target import Target
-from vmexport.files import check_readable, require_writable
+from vmexport.files import require_writable
+from vmexport.opening import check_readable
 from vmexport.runtime.session import import_onnxruntime
 from vmexport.runtime.tensorrt.sidecar import sidecar_path
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vmexport.config.choices import Weights
 from vmexport.errors import InputError
-from vmexport.files import first_bytes
+from vmexport.opening import first_bytes
 
 WRAPPERS = ("model", "state_dict", "model_state_dict", "module")
 """Keys under which training scripts store the weights among other state, in order of preference."""

@@ -16,7 +16,8 @@ from typing import Any
 from vmexport.config import ModelInfo
 from vmexport.config.names import WRITE_ENGINE
 from vmexport.errors import InputError, VmexportError
-from vmexport.files import atomic_write, check_readable
+from vmexport.files import atomic_write
+from vmexport.opening import check_readable
 from vmexport.runtime.record import PARITY_ENTRY
 from vmexport.runtime.tensorrt.features import RTX, TENSORRT
 from vmexport.runtime.tensorrt.versions import HARDWARE_LEVELS, NO_COMPATIBILITY
