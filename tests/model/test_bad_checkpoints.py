@@ -92,6 +92,22 @@ def test_garbage_behind_a_familiar_beginning(tmp_path: Path, content: bytes) -> 
     assert "damaged or incomplete" in refused(tmp_path / "m.pth").what
 
 
+def test_a_header_larger_than_anyone_needs(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    for length in (2**63, 64 << 20):
+        with path.open("wb") as file:
+            file.write(length.to_bytes(8, "little") + b"{")
+            file.truncate(128 << 20)  # a hole of that size takes no place on the disk
+        assert "header claims" in refused(path).why
+
+
+def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    (tmp_path / "zero.safetensors").symlink_to("/dev/zero")
+    for name in ("pipe.pth", "zero.safetensors"):
+        assert "not a regular file" in refused(tmp_path / name).why
+
+
 def test_a_folder(tmp_path: Path) -> None:
     assert "is a folder" in refused(tmp_path).why
 

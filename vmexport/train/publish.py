@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from vmexport.config.metadata import PREFIX
 from vmexport.errors import BuildError, InputError
 from vmexport.files import atomic_write
+from vmexport.model.checkpoints.tensors import open_tensors
 
 MARK = "run"
 """Metadata entry that only models of training runs have: the folder of the run."""
@@ -47,7 +48,7 @@ def publish(model: Path, out: Path) -> tuple[Path | None, tuple[str, ...]]:
 def _from_training(path: Path) -> bool:
     """Whether a file is a model that a training run wrote."""
     try:
-        with safe_open(path, framework="numpy") as file:
+        with open_tensors(path, "numpy") as file:
             return PREFIX + MARK in (file.metadata() or {})
-    except (SafetensorError, OSError):
+    except (SafetensorError, InputError, OSError):
         return False

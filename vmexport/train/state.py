@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from vmexport.errors import InputError
 from vmexport.model import VideoMamba
 from vmexport.model.checkpoints.save import write_tensors
+from vmexport.model.checkpoints.tensors import open_tensors
 from vmexport.train.regularise import MovingAverage
 
 FOLDER = "checkpoints"
@@ -138,8 +139,10 @@ def read_state(path: Path) -> SavedState:
     Raises:
         InputError: it is missing, damaged, or no checkpoint of a training run.
     """
+    if not path.exists():
+        raise InputError(f"there is no checkpoint {path}", "", f"see: ls {path.parent}")
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
+        with open_tensors(path) as file:
             metadata = dict(file.metadata() or {})
             if KEY not in metadata:
                 raise InputError(
@@ -154,8 +157,6 @@ def read_state(path: Path) -> SavedState:
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return SavedState(path, tensors, Position(**record["progress"]), record["identity"])
-    except FileNotFoundError as error:
-        raise InputError(f"there is no checkpoint {path}", "", f"see: ls {path.parent}") from error
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"the checkpoint {path} is damaged",

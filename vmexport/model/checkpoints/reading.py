@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from vmexport.config.choices import Weights
 from vmexport.errors import InputError
-from vmexport.opening import first_bytes
+from vmexport.model.checkpoints.archive import check_archive
+from vmexport.model.checkpoints.tensors import open_tensors
+from vmexport.opening import first_bytes, open_regular
 
 WRAPPERS = ("model", "state_dict", "model_state_dict", "module")
 """Keys under which training scripts store the weights among other state, in order of preference."""
@@ -73,8 +75,9 @@ def read_checkpoint(path: Path, trust_pickle: bool = False, weights: str | None 
     head = first_bytes(path, 16, "check the path; vmexport models lists the presets that need no file")
     if head[8:9] == b"{":
         return _read_safetensors(path)
-    if head.startswith(b"PK") or head.startswith(b"\x80"):
-        return _read_torch(path, trust_pickle, weights)
+    zipped = head.startswith(b"PK\x03\x04")
+    if zipped or head.startswith(b"\x80"):
+        return _read_torch(path, zipped, trust_pickle, weights)
     raise InputError(
         f"{path} is no checkpoint",
         "expected a safetensors file or a PyTorch .pth file, got "
@@ -86,19 +89,27 @@ def read_checkpoint(path: Path, trust_pickle: bool = False, weights: str | None 
 def _read_safetensors(path: Path) -> RawCheckpoint:
     """All tensors and the metadata of a safetensors file."""
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
+        with open_tensors(path) as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return RawCheckpoint(path, tensors, dict(file.metadata() or {}))
     except (SafetensorError, OSError, ValueError) as error:
         raise _damaged(path, error) from error
 
 
-def _read_torch(path: Path, trust_pickle: bool, weights: str | None) -> RawCheckpoint:
+def _read_torch(path: Path, zipped: bool, trust_pickle: bool, weights: str | None) -> RawCheckpoint:
     """The weights of a PyTorch file; only tensors, plain containers and what is `HARMLESS` pass."""
     try:
-        with torch.serialization.safe_globals(HARMLESS), warnings.catch_warnings():
+        with (
+            open_regular(path) as file,
+            torch.serialization.safe_globals(HARMLESS),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")  # of other pickles, which are refused right below
-            content = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+            if zipped:
+                check_archive(file, path)
+            content = torch.load(file, map_location="cpu", weights_only=not trust_pickle)
+    except InputError:
+        raise
     except Exception as error:  # a damaged or hostile file can make the unpickler raise anything
         raise _refused(path, error) from error
     if not isinstance(content, Mapping):
