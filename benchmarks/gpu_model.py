@@ -37,6 +37,7 @@ from peers_mamba import MambaMixer, announce_mamba, causal_conv, plain_conv
 from torch import Tensor
 
 from vmexport.model import VideoMamba, create_model, freeze
+from vmexport.model.float32 import full_float32
 from vmexport.ops.reference import causal_conv1d_reference, selective_scan_reference
 from vmexport.runtime.tolerance import TOLERANCES, compare_logits
 
@@ -158,11 +159,10 @@ def main() -> int:
     options = parser.parse_args()
     device = require_gpu()
     run = begin(options)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     kernel, source = announce_mamba()
     model = create_model(PRESET, frames=FRAMES)
     before, rows = gpu_environment(device), []
-    with torch.inference_mode():
+    with torch.inference_mode(), full_float32():
         for batch in BATCHES:
             shape = (batch, *model.architecture.clip_shape)
             copies = copies_beyond_cache(4 * math.prod(shape), before["l2_bytes"])

@@ -30,6 +30,7 @@ from gpu_model import BATCHES, FRAMES, PRECISIONS, PRESET, reference_operators
 from vmexport.errors import ExitCode
 from vmexport.export import export_onnx
 from vmexport.model import VideoMamba, create_model, freeze
+from vmexport.model.float32 import full_float32
 from vmexport.native.libraries import TRT_AUTOREG_LIBRARY
 from vmexport.native.loading import library_path
 
@@ -80,7 +81,7 @@ def write_inputs(model: VideoMamba, folder: Path, batch: int, device: torch.devi
     """Clips, and the logits that PyTorch gives for them."""
     generator = torch.Generator(device).manual_seed(batch)
     clips = torch.randn(batch, *model.architecture.clip_shape, device=device, generator=generator)
-    with torch.inference_mode(), reference_operators():
+    with torch.inference_mode(), full_float32(), reference_operators():
         expected = freeze(model).to(device)(clips)
     paths = folder / f"clips{batch}.npy", folder / f"logits{batch}.npy"
     for path, values in zip(paths, (clips, expected), strict=True):
@@ -147,7 +148,6 @@ def main() -> int:
     options = parser.parse_args()
     device = require_gpu()
     run = begin(options)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     model = create_model(PRESET, frames=FRAMES)
     before, rows = gpu_environment(device), []
     try:

@@ -265,6 +265,22 @@ def test_a_provider_that_does_not_start_is_an_error(folder: Path, monkeypatch: p
         pass
 
 
+def test_the_cuda_provider_is_told_to_leave_tf32(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    real, asked = onnxruntime.InferenceSession, []
+
+    def session(model: object, settings: object, providers: list[tuple[str, dict[str, str]]]) -> object:
+        asked.extend(providers)
+        return real(model, settings, providers=providers[1:])
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    with pytest.raises(EnvironmentProblem), open_runner(folder / "model.onnx", device="cuda"):
+        pass
+    assert asked == [("CUDAExecutionProvider", {"use_tf32": "0"}), ("CPUExecutionProvider", {})]
+
+
 def test_the_cuda_library_is_asked_for_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import onnxruntime
 

@@ -75,6 +75,7 @@ def _open_torch(model: Path, threads: int) -> Backend:
 
     from vmexport.export.weights import frozen_network
     from vmexport.model import freeze, load_checkpoint
+    from vmexport.model.float32 import full_float32
     from vmexport.native.libraries import SCAN_LIBRARY
     from vmexport.native.loading import library_path
 
@@ -83,7 +84,7 @@ def _open_torch(model: Path, threads: int) -> Backend:
     operator = "native operator" if library_path(SCAN_LIBRARY) else "operator in PyTorch"
 
     def call(clips: Array) -> Array:
-        with torch.inference_mode():
+        with torch.inference_mode(), full_float32():
             logits: Array = frozen(torch.from_numpy(clips)).numpy()
         return logits
 

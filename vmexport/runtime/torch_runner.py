@@ -8,6 +8,7 @@ import torch
 from vmexport.config import ModelInfo
 from vmexport.errors import EnvironmentProblem, OutOfMemory
 from vmexport.model import VideoMamba
+from vmexport.model.float32 import full_float32
 from vmexport.model.freeze import FrozenVideoMamba, freeze
 from vmexport.runtime.runner import Array, Runner
 from vmexport.runtime.session import CPU, CUDA
@@ -15,6 +16,8 @@ from vmexport.runtime.session import CPU, CUDA
 
 class TorchRunner(Runner):
     """Runs a `VideoMamba`; any batch.
+
+    float32 is float32: it never multiplies in TF32, whatever PyTorch is set to (`full_float32`).
 
     Args:
         model: the network, which is not changed, or its inference form, whose precision is then its own.
@@ -62,7 +65,7 @@ class TorchRunner(Runner):
             `depth + 1` arrays `(B, L, d)` float32.
         """
         assert self._frozen is not None
-        with torch.inference_mode():
+        with torch.inference_mode(), full_float32():
             streams = self._frozen.forward_blocks(torch.from_numpy(clips).to(self._device))
             return [stream.float().cpu().numpy() for stream in streams]
 
@@ -91,7 +94,7 @@ class TorchRunner(Runner):
 
     def _run(self, clips: Array) -> Array:
         assert self._frozen is not None
-        with torch.inference_mode():
+        with torch.inference_mode(), full_float32():
             try:
                 logits: Array = self._frozen(torch.from_numpy(clips).to(self._device)).cpu().numpy()
             except torch.OutOfMemoryError as error:

@@ -22,6 +22,7 @@ from vmexport.config.threads import usable_cores
 from vmexport.debris import remove_debris
 from vmexport.errors import InputError, UsageError
 from vmexport.files import atomic_write, explain_write_error
+from vmexport.model.float32 import full_float32
 from vmexport.train.clips import Normaliser, worker_died
 from vmexport.train.failures import explain
 from vmexport.train.find import CONFIG
@@ -76,7 +77,7 @@ def train_model(
     """
     request = ordered(data, request, options)
     devices = [] if not torch.cuda.is_available() else list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices=devices), listening() as stop:
+    with torch.random.fork_rng(devices=devices), full_float32(), listening() as stop:
         if request.tensorboard:
             importlib.import_module("torch.utils.tensorboard")  # missing: said before anything is written
         accelerator = _accelerator(request)
