@@ -51,14 +51,14 @@ def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     path = film(tmp_path / "secret.mp4", 5)
     path.chmod(0)
     if os.access(path, os.R_OK):  # the superuser reads everything: let opening fail as it would for others
-        original = Path.open
+        original = os.open
 
-        def deny(self: Path, *arguments: Any, **settings: Any) -> Any:
-            if self == path:
+        def deny(name: Any, *arguments: Any, **settings: Any) -> Any:
+            if name == path:
                 raise PermissionError(13, "Permission denied")
-            return original(self, *arguments, **settings)
+            return original(name, *arguments, **settings)
 
-        monkeypatch.setattr(Path, "open", deny)
+        monkeypatch.setattr(os, "open", deny)
     error = refused(path)
     assert error.why == "Permission denied"
     assert error.fix.startswith("chmod")

@@ -6,12 +6,14 @@ proof that its end is missing.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import BinaryIO
 
 import av
 
 from vmexport.errors import InputError
+from vmexport.opening import open_regular
 
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 """Identifiers of the two elements at the top of a Matroska or WebM file (RFC 8794, RFC 9559)."""
@@ -23,10 +25,10 @@ def check_complete(container: av.container.InputContainer, stream: av.VideoStrea
     Raises:
         InputError: the file is cut off.
     """
-    size = path.stat().st_size
     names = container.format.name.split(",")
     needed = _indexed_end(stream)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
         if "matroska" in names:
             needed = max(needed, _matroska_end(file))
         elif "avi" in names:
