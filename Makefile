@@ -116,8 +116,8 @@ docs: setup
 # code is counted where nvcc is.
 MEASURED := operator_cpu model_cpu function_body backward_cpu training_cpu rtx_build synthetic_accuracy
 results: native
-	! command -v nvcc >/dev/null || $(MAKE) cuda-release
-	for script in $(MEASURED) $(if $(shell command -v nvcc),static_cuda); do \
+	! command -v nvcc >/dev/null || $(MAKE) cuda-release cuda-compile
+	for script in $(MEASURED) $(if $(shell command -v nvcc),static_cuda issue_model); do \
 	  $(BIN)/python benchmarks/$$script.py || [ $$? = 8 ] || exit 1; done
 	$(BIN)/python docs/tour.py
 	$(BIN)/python docs/generate.py

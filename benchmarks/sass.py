@@ -6,13 +6,19 @@ import functools
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sysconfig
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-_INSTRUCTION = re.compile(r"^\s+/\*([0-9a-f]{4,6})\*/\s+(?:@!?U?P[0-9T]+\s+)?([A-Z][A-Z0-9_.]*)\s*([^;]*);")
+_INSTRUCTION = re.compile(
+    r"^\s+/\*([0-9a-f]{4,6})\*/\s+(?:@(!?U?P[0-9T]+)\s+)?([A-Z][A-Z0-9_.]*)\s*([^;]*);\s*"
+    r"(?:/\* 0x[0-9a-f]{16} \*/)?"
+)
+_CONTROL = re.compile(r"^\s+/\* 0x([0-9a-f]{16}) \*/")
 _TARGET = re.compile(r"0x([0-9a-f]+)\s*$")
 _USAGE = re.compile(r"REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)")
 
@@ -21,19 +27,50 @@ class ToolMissingError(Exception):
     """A tool of the CUDA toolkit is not on this machine."""
 
 
+NO_SCOREBOARD = 7
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the compiler tells the scheduler beside an instruction.
+
+    Attributes:
+        stall: cycles until the warp's next instruction may be issued, at least.
+        write: scoreboard that is busy until the result is there; NO_SCOREBOARD: none.
+        read: scoreboard that is busy until the operands are read.
+        wait: bit b set: scoreboard b must be free before this instruction is issued.
+    """
+
+    stall: int = 1
+    write: int = NO_SCOREBOARD
+    read: int = NO_SCOREBOARD
+    wait: int = 0
+
+    @classmethod
+    def decoded(cls, word: int) -> Control:
+        """Out of the second 64-bit word of an instruction (compute capability 7.0 and later)."""
+        return cls(word >> 41 & 15, word >> 46 & 7, word >> 49 & 7, word >> 52 & 63)
+
+
 @dataclass(frozen=True)
 class Instruction:
-    """One line of a disassembly.
+    """One instruction of a disassembly.
 
     Attributes:
         address: bytes from the function's beginning.
         opcode: with its modifiers, such as `MUFU.EX2`.
         target: where a branch goes to; None for everything else.
+        guard: the predicate it depends on, such as `!P0`; empty where there is none.
+        operands: as printed.
+        control: for the scheduler; the default where the disassembly shows no encoding.
     """
 
     address: int
     opcode: str
     target: int | None = None
+    guard: str = field(default="", compare=False)
+    operands: tuple[str, ...] = field(default=(), compare=False)
+    control: Control = field(default=Control(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -86,11 +123,13 @@ def find_tool(name: str) -> Path:
     return Path(found)
 
 
-def _cuobjdump(*arguments: str | Path) -> str:
+def _cuobjdump(*arguments: str | Path, cwd: str | None = None) -> str:
     """Output of cuobjdump, which looks for nvdisasm on PATH."""
     tool, helper = find_tool("cuobjdump"), find_tool("nvdisasm")
     environment = {**os.environ, "PATH": os.pathsep.join((str(helper.parent), os.environ.get("PATH", "")))}
-    done = subprocess.run([tool, *arguments], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        [tool, *arguments], capture_output=True, text=True, check=True, env=environment, cwd=cwd
+    )
     return done.stdout
 
 
@@ -102,6 +141,36 @@ def disassemble(file: Path, architecture: str) -> dict[str, tuple[Instruction, .
         name, _, text = part.partition("\n")
         kernels[name.strip()] = tuple(parse(text.split("\n")))
     return kernels
+
+
+@functools.cache
+def constant_banks(file: Path, architecture: str, kernel: str) -> dict[int, bytes]:
+    """What the compiler put into constant memory for a kernel (jump tables, numbers), by bank."""
+    suffix = f".{kernel}"
+    with tempfile.TemporaryDirectory() as folder:
+        _cuobjdump("-xelf", "all", "-arch", architecture, file.resolve(), cwd=folder)
+        for binary in Path(folder).glob("*.cubin"):
+            found = {
+                int(name.removeprefix(".nv.constant").removesuffix(suffix)): data
+                for name, data in _sections(binary.read_bytes()).items()
+                if name.startswith(".nv.constant") and name.endswith(suffix)
+            }
+            if found:
+                return found
+    return {}
+
+
+def _sections(elf: bytes) -> dict[str, bytes]:
+    """Names and contents of a 64-bit ELF file's sections."""
+    (offset,) = struct.unpack_from("<Q", elf, 0x28)
+    size, number, names = struct.unpack_from("<HHH", elf, 0x3A)
+    headers = [struct.unpack_from("<IIQQQQ", elf, offset + i * size) for i in range(number)]
+    strings = headers[names][4]
+    found = {}
+    for name, kind, _, _, start, length in headers:
+        end = elf.index(b"\0", strings + name)
+        found[elf[strings + name : end].decode()] = elf[start : start + length] if kind != 8 else b""
+    return found
 
 
 @functools.cache
@@ -118,13 +187,20 @@ def usage(file: Path, architecture: str) -> dict[str, Usage]:
 
 def parse(lines: Sequence[str]) -> list[Instruction]:
     """Instructions of a disassembly's lines; padding behind the last branch is left out."""
-    instructions = []
+    instructions: list[Instruction] = []
+    padding = False
     for line in lines:
         match = _INSTRUCTION.match(line)
-        if match is None or match[2] == "NOP":
-            continue
-        target = _TARGET.search(match[3]) if match[2].startswith("BRA") else None
-        instructions.append(Instruction(int(match[1], 16), match[2], int(target[1], 16) if target else None))
+        if match is not None:
+            padding = match[3] == "NOP"
+            if not padding:
+                target = _TARGET.search(match[4]) if match[3].startswith("BRA") else None
+                operands = tuple(x.strip() for x in match[4].split(",")) if match[4].strip() else ()
+                where = int(target[1], 16) if target else None
+                instructions.append(Instruction(int(match[1], 16), match[3], where, match[2] or "", operands))
+        elif not padding and instructions and (match := _CONTROL.match(line)):
+            control = Control.decoded(int(match[1], 16))
+            instructions[-1] = replace(instructions[-1], control=control)
     return instructions
 
 

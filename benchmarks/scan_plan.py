@@ -6,10 +6,12 @@ import ctypes
 import functools
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from gpus import REGISTERS_PER_SM, Gpu
+from gpus import REGISTERS_PER_SM, WARP, Gpu
 
 FOLDER = Path(__file__).resolve().parent
 DTYPES = ("float32", "float16", "bfloat16")
@@ -41,7 +43,9 @@ class Plan:
         channels: of a block.
         directions: of a block, walked at the same time.
         compute_threads: of a block.
-        helper_threads: of a block.
+        feed_threads: that fetch tiles.
+        prepare_threads: that make fetched tiles ready.
+        finish_threads: that sum, gate and store.
         jobs: blocks' worth of work.
         sum_tokens: tokens of a range; fewer than L means that everything is computed more than once.
         shared_bytes: dynamic shared memory of a block.
@@ -52,11 +56,27 @@ class Plan:
     channels: int
     directions: int
     compute_threads: int
-    helper_threads: int
+    feed_threads: int
+    prepare_threads: int
+    finish_threads: int
     jobs: int
     sum_tokens: int
     shared_bytes: int
     tile_tokens: int
+
+    @property
+    def threads(self) -> int:
+        """Of a block."""
+        return self.compute_threads + self.feed_threads + self.prepare_threads + self.finish_threads
+
+    def roles(self) -> dict[str, range]:
+        """Warps of a block by what they do."""
+        found, first = {}, 0
+        for name in ("compute", "feed", "prepare", "finish"):
+            last = first + getattr(self, f"{name}_threads") // WARP
+            found[name] = range(first, last)
+            first = last
+        return found
 
     def ranges(self, sizes: Sizes) -> int:
         """Times that everything is computed, because the sums of all tokens do not fit."""
@@ -73,11 +93,31 @@ def _library() -> ctypes.CDLL:
         return ctypes.CDLL(str(library))
 
 
-def plan_of(gpu: Gpu, sizes: Sizes) -> Plan:
-    """The plan for aligned, contiguous tensors; ValueError where the GPU has none."""
-    numbers = (DTYPES.index(sizes.dtype), sizes.B, sizes.L, sizes.D, sizes.N, sizes.S)
+def _asked(gpu: Gpu, sizes: Sizes, lanes: int) -> tuple[Any, Any]:
+    numbers = (DTYPES.index(sizes.dtype), sizes.B, sizes.L, sizes.D, sizes.N, sizes.S, lanes)
     limits = (gpu.sms, gpu.shared_per_block, gpu.shared_kib * 1024, gpu.threads, REGISTERS_PER_SM)
-    out = (ctypes.c_int64 * 9)()
-    if not _library().scan_plan((ctypes.c_int64 * 6)(*numbers), (ctypes.c_int32 * 5)(*limits), out):
+    return (ctypes.c_int64 * len(numbers))(*numbers), (ctypes.c_int32 * len(limits))(*limits)
+
+
+def plan_of(gpu: Gpu, sizes: Sizes, lanes: int = 0) -> Plan:
+    """The plan for aligned, contiguous tensors; ValueError where the GPU has none.
+
+    Args:
+        gpu: whose limits count.
+        sizes: of the call.
+        lanes: the only number of lanes to consider; 0: the planner's choice.
+    """
+    out = (ctypes.c_int64 * len(fields(Plan)))()
+    if not _library().scan_plan(*_asked(gpu, sizes, lanes), out):
         raise ValueError(f"no plan of the scan fits {gpu.name}")
     return Plan(*out)
+
+
+def launch_of(gpu: Gpu, sizes: Sizes, addresses: Sequence[int], lanes: int = 0) -> bytes:
+    """The kernel's argument for tensors at `addresses`: u, delta, A, B and C, D, bias, z, y, last state."""
+    out = ctypes.create_string_buffer(4096)
+    pointers = (ctypes.c_uint64 * len(addresses))(*addresses)
+    size = _library().scan_launch(*_asked(gpu, sizes, lanes), pointers, out)
+    if not size:
+        raise ValueError(f"no plan of the scan fits {gpu.name}")
+    return out.raw[:size]

@@ -21,6 +21,7 @@ SCRIPTS = {
     "synthetic-accuracy": "synthetic_accuracy.py",
     "rtx-build": "rtx_build.py",
     "static-cuda": "static_cuda.py",
+    "issue-model": "issue_model.py",
 }
 """Results and the scripts that write them."""
 
@@ -288,7 +289,7 @@ def static_cuda() -> str:
                 f"{row['instructions_per_element']:.1f}",
                 f"{row['helper_instructions_per_element']:.1f}",
                 f"{peer['instructions_per_element']:.1f} + {peer['other_instructions_per_element']:.1f}",
-                f"{row['predicted_us']:.0f} ({row['limit_us']:.3g})",
+                f"{row['limit_us']:.3g}",
             )
         )
     columns = (
@@ -299,9 +300,35 @@ def static_cuda() -> str:
         "recurrence",
         "helpers",
         "mamba-ssm",
-        "predicted (limit), µs",
+        "limit, µs",
     )
     return with_machine("static-cuda", table(columns, rows, right=(2, 3, 4, 5, 6, 7)))
+
+
+def issue_model() -> str:
+    """What the model of a multiprocessor says of the compiled scan."""
+    rows = [
+        (
+            row["gpu"],
+            row["B"],
+            row["lanes"],
+            row["channels"],
+            f"{row['cycles_per_tile']:.0f} for {row['tile_tokens']}",
+            ", ".join(f"{name} {cycles:.0f}" for name, cycles in row["cycles_by_role"].items()),
+            f"{row['predicted_us']:.0f}",
+        )
+        for row in load("issue-model")["scan"]
+    ]
+    columns = (
+        "GPU",
+        "B",
+        "lanes",
+        "channels",
+        "cycles for tokens",
+        "busy, by role of the warps",
+        "model, µs",
+    )
+    return with_machine("issue-model", table(columns, rows, right=(1, 2, 3, 6)))
 
 
 def durations() -> str:
@@ -327,6 +354,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "scan-orders": scan_orders,
     "rtx": rtx,
     "static-cuda": static_cuda,
+    "issue-model": issue_model,
     "durations": durations,
     "accuracy-machine": partial(machine, "synthetic-accuracy"),
 }

@@ -1,4 +1,4 @@
-// What the parts of the scan kernel share: the launch's arguments, a block's job and its arrays in shared memory.
+// What the parts of the scan kernel share: a block's job and its arrays in shared memory.
 #ifndef VMEXPORT_SCAN_SCAN_BLOCK_CUH
 #define VMEXPORT_SCAN_SCAN_BLOCK_CUH
 
@@ -8,11 +8,6 @@
 #include "scan_plan.h"
 
 namespace vmexport {
-
-struct ScanLaunch {
-  vmexport_scan_params params;
-  ScanPlan plan;
-};
 
 // The part of the work between two restarts of the recurrence: some tokens' sums, some states, some directions.
 struct ScanPass {

@@ -67,6 +67,12 @@ struct ScanPlan {
   double cost;  // predicted multiprocessor cycles, to compare plans
 };
 
+// The kernel's one argument.
+struct ScanLaunch {
+  vmexport_scan_params params;
+  ScanPlan plan;
+};
+
 // What a plan may be forced to (tests): 0 leaves the choice free.
 struct ScanPlanRequest {
   int32_t lanes = 0, channels = 0, directions = 0;

@@ -16,6 +16,7 @@ from common import Goal, argument_parser, begin, finish, source_state
 CPU_SCRIPTS = (
     "backward_cpu",
     "function_body",
+    "issue_model",
     "model_cpu",
     "operator_cpu",
     "rtx_build",
