@@ -588,7 +588,9 @@ _ACTIONS: Mapping[str, Callable[[Instruction], Action]] = {
     "LDGDEPBAR": lambda x: _nothing, "DEPBAR": lambda x: _nothing,
     "NOP": lambda x: _nothing,
 }  # fmt: skip
-PATHS = frozenset("BRA BRX BRXU CALL RET EXIT BSSY BSYNC BMOV BREAK WARPSYNC BAR ENDCOLLECTIVE".split())
+PATHS = frozenset(
+    ("BRA", "BRX", "BRXU", "CALL", "RET", "EXIT", "BSSY", "BSYNC", "BMOV", "BREAK", "WARPSYNC", "BAR")
+)
 
 
 class Program:

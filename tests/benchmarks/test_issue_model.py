@@ -103,7 +103,7 @@ def test_a_barrier_waits_for_the_slowest() -> None:
 def test_copies_are_waited_for_by_batches() -> None:
     copy = "LDGSTS.E.BYPASS.128 [R4], [R2.64]"
     program = listing(
-        "MOV R4, RZ", "MOV R2, RZ", "MOV R3, 0x100", copy, "LDGDEPBAR", copy, "LDGDEPBAR", 
+        "MOV R4, RZ", "MOV R2, RZ", "MOV R3, 0x100", copy, "LDGDEPBAR", copy, "LDGDEPBAR",
         "DEPBAR.LE SB0, 0x1", "DEPBAR.LE SB0, 0x0", "EXIT",
     )  # fmt: skip
     multiprocessor = Multiprocessor(program, [warps()])
