@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 LAYERS = (
-    {"errors", "extras", "package", "debris", "files", "opening"},
+    {"text", "errors", "extras", "package", "debris", "files", "opening"},
     {"config"},
     {"native"},
     {"ops"},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from vmexport.text import harmless, harmless_lines
+
 
 class ExitCode(IntEnum):
     """Exit status of the command line, one for each kind of failure."""
@@ -35,12 +37,17 @@ class VmexportError(Exception):
         super().__init__(what, why, fix)
 
     def __str__(self) -> str:
-        parts = [self.what]
-        if self.why:
-            parts.append(f"why: {self.why}")
-        if self.fix:
-            parts.append(f"fix: {self.fix}")
-        return "\n".join(parts)
+        return "\n".join(self.lines())
+
+    @property
+    def brief(self) -> str:
+        """What and why on one line, where another error tells of this one."""
+        return ": ".join(filter(None, (self.what, self.why)))
+
+    def lines(self) -> list[str]:
+        """What, `why: ...` and `fix: ...` as far as they are there, each of them fit for a terminal."""
+        named = (("why: ", harmless_lines(self.why)), ("fix: ", harmless(self.fix)))
+        return [harmless(self.what), *(f"{name}{said}" for name, said in named if said)]
 
 
 class UsageError(VmexportError):
@@ -94,6 +101,13 @@ MEMORY_WORDS = (
     "bad_alloc",
 )
 """What libraries say where memory ran out; hardly one has a status or a class for that."""
+
+
+def brief(error: BaseException) -> str:
+    """What any error says, on one line: of one of ours what and why, of another its first line."""
+    if isinstance(error, VmexportError):
+        return error.brief
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def tells_of_memory(error: BaseException | str) -> bool:

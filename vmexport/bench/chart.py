@@ -12,6 +12,7 @@ from vmexport.bench.report import BenchmarkReport
 from vmexport.errors import ParityError
 from vmexport.files import atomic_write
 from vmexport.package import VERSION
+from vmexport.text import drawn
 
 BAR, WHISKER = "#4c78a8", "#333333"
 
@@ -57,15 +58,15 @@ def chart(report: BenchmarkReport) -> Figure:
         digits = 0 if latency.median_ms >= 100 else 2
         text = f"  {latency.median_ms:,.{digits}f} ms, {row.clips_per_s:.3g} clips/s"
         axes.text(latency.p90_ms, place, text, va="center", fontsize=9)
-    axes.set_yticks(places, [row.description for row, _ in rows])
+    axes.set_yticks(places, [drawn(row.description) for row, _ in rows])
     axes.invert_yaxis()
     axes.set_xlim(0, 1.6 * slowest)
     axes.set_xlabel("milliseconds a call: median, and 90th percentile")
     axes.spines[["top", "right"]].set_visible(False)
     shape = " x ".join(map(str, report.clip_shape[1:]))
     title = f"{report.model}: {report.batch} clip(s) of {shape}, {report.precision}"
-    figure.suptitle(textwrap.fill(title, 90), fontsize=10)
-    figure.supxlabel(_provenance(report), fontsize=7, color="0.35")
+    figure.suptitle(textwrap.fill(drawn(title), 90), fontsize=10)
+    figure.supxlabel(drawn(_provenance(report)), fontsize=7, color="0.35")
     return figure
 
 

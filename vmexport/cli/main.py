@@ -173,4 +173,5 @@ def run() -> None:
     """Entry point of the `vmexport` program."""
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
+    render.guard_libraries()
     app()

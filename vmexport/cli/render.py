@@ -8,6 +8,7 @@ import logging
 import math
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,10 +25,12 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from vmexport.config import progress as steps
 from vmexport.config.progress import Say
 from vmexport.errors import VmexportError
+from vmexport.text import harmless, harmless_json, harmless_lines
 
 if TYPE_CHECKING:
     from vmexport.doctor.finding import Finding
@@ -46,29 +48,50 @@ def set_verbosity(level: int) -> None:
     _state["verbosity"] = level
     if level:
         logging.basicConfig(level=logging.DEBUG if level > 1 else logging.INFO)
+        for handler in logging.root.handlers:
+            handler.setFormatter(_HarmlessFormatter(logging.BASIC_FORMAT))
+
+
+class _HarmlessFormatter(logging.Formatter):
+    """Log messages repeat names out of files too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message, and the traceback where it has one."""
+        return harmless_lines(super().format(record))
+
+
+def guard_libraries() -> None:
+    """Make what libraries say past this module harmless too: warnings, and messages without `-v`."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_HarmlessFormatter())
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda *told, **more: f"{harmless_lines(before(*told, **more))}\n"
 
 
 _NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?\s?[%MG]?(iB)?$")
 """Cells that read as numbers: 1,569 or 3.2e-07 or 26.3 M or 410 MiB."""
 
-_ERR = Console(stderr=True, soft_wrap=True, highlight=False)
+_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+"""Consoles that take no part of a text for markup or for the name of a picture."""
+
+_ERR = Console(stderr=True, soft_wrap=True, **_PLAIN)
 WIDTH_WITHOUT_TERMINAL = 140
 """Columns of a table in a file or a pipe, where nobody says how wide the paper is."""
 
 
 def _out() -> Console:
     """Console on the current stdout."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
+    return Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, **_PLAIN)
 
 
 def text(line: str) -> None:
     """One plain line on stdout."""
-    _out().print(escape(line), soft_wrap=True)
+    _out().print(harmless(line), soft_wrap=True)
 
 
 def note(line: str) -> None:
     """One plain line on stderr."""
-    _ERR.print(escape(line))
+    _ERR.print(harmless(line))
 
 
 def notes(lines: Sequence[str]) -> None:
@@ -80,27 +103,27 @@ def notes(lines: Sequence[str]) -> None:
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> None:
     """A table on stdout; columns after the first are aligned to the right when they hold numbers."""
     result = Table(
-        title=escape(title), caption=escape(caption) or None, title_justify="left", caption_justify="left"
+        title=harmless(title), caption=harmless(caption) or None, title_justify="left", caption_justify="left"
     )
     for index, column in enumerate(columns):
         cells = [row[index] for row in rows]
         numeric = index > 0 and any(cells) and all(_NUMBER.match(cell) for cell in cells if cell)
-        result.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        result.add_column(harmless(column), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        result.add_row(*(escape(cell) for cell in row))
+        result.add_row(*(harmless(cell) for cell in row))
     _out().print(result)
 
 
 def facts(title: str, values: Mapping[str, str], caption: str = "") -> None:
     """A table of names and values on stdout."""
     result = Table(
-        title=escape(title), caption=escape(caption) or None, show_header=False, title_justify="left"
+        title=harmless(title), caption=harmless(caption) or None, show_header=False, title_justify="left"
     )
     result.caption_justify = "left"
     result.add_column("name", no_wrap=True)
     result.add_column("value", overflow="fold")
     for name, value in values.items():
-        result.add_row(escape(name), escape(value))
+        result.add_row(harmless(name), harmless(value))
     _out().print(result)
 
 
@@ -126,7 +149,9 @@ def as_json(value: Any, *properties: str) -> None:
     document = plain(value)
     if properties:
         document = {**{name: plain(getattr(value, name)) for name in properties}, **document}
-    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(document, indent=2, ensure_ascii=not unicode, allow_nan=False)
+    print(harmless_json(text))
 
 
 def plain(value: Any) -> Any:
@@ -161,13 +186,13 @@ def progress(activity: str) -> Iterator[Say]:
     """
     console = _ERR
     if not console.is_terminal:
-        console.print(escape(activity))
-        yield lambda step: console.print(escape(step))
+        console.print(harmless(activity))
+        yield lambda step: console.print(harmless(step))
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(escape(activity), total=None)
-        yield lambda step: bar.update(task, description=escape(step))
+        task = bar.add_task(harmless(activity), total=None)
+        yield lambda step: bar.update(task, description=harmless(step))
 
 
 @contextlib.contextmanager
@@ -186,25 +211,25 @@ def counted_progress(activity: str, show: bool = True) -> Iterator[steps.Progres
         return
     console = _ERR
     if not console.is_terminal:
-        console.print(escape(activity))
-        yield lambda step, _done, total: None if total else console.print(escape(step))
+        console.print(harmless(activity))
+        yield lambda step, _done, total: None if total else console.print(harmless(step))
         return
     columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=console, transient=True) as bar:
-        task = bar.add_task(escape(activity), total=None)
+    with Progress(
+        *columns, TextColumn("{task.description}", markup=False), console=console, transient=True
+    ) as bar:
+        task = bar.add_task(harmless(activity), total=None)
         yield lambda step, done, total: bar.update(
-            task, description=escape(step), completed=done, total=total or None
+            task, description=harmless(step), completed=done, total=total or None
         )
 
 
 def error(problem: VmexportError) -> None:
     """What happened in red, then why and the fix, on stderr."""
-    console = _ERR
-    console.print(f"[bold red]error:[/bold red] [red]{escape(problem.what)}[/red]")
-    if problem.why:
-        console.print(f"  why: {escape(problem.why)}")
-    if problem.fix:
-        console.print(f"  fix: {escape(problem.fix)}")
+    what, *more = problem.lines()
+    _ERR.print(Text.assemble(("error:", "bold red"), " ", (what, "red")))
+    for line in more:
+        _ERR.print(f"  {line}")
 
 
 def bug(problem: BaseException) -> None:
@@ -222,7 +247,7 @@ def traceback(problem: BaseException) -> None:
     """The traceback of an exception, on stderr."""
     import traceback as python_traceback
 
-    _ERR.print(escape("".join(python_traceback.format_exception(problem))))
+    _ERR.print(harmless_lines("".join(python_traceback.format_exception(problem))))
 
 
 def count(value: float) -> str:

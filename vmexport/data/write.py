@@ -10,6 +10,7 @@ from vmexport.data.formats.index_file import index_text, portable
 from vmexport.data.index import VideoIndex
 from vmexport.errors import InputError, UsageError
 from vmexport.files import atomic_write, explain_write_error
+from vmexport.text import is_formula
 
 LABELS = "labels.txt"
 
@@ -104,12 +105,18 @@ def _write_lists(lists: Mapping[Path, VideoIndex]) -> list[Path]:
             f"{labels} names other classes", "the lists would not fit to it", "write to another folder"
         )
     for path, index in lists.items():
-        text = _lines([f"{portable(s.path, path.parent)} {s.label}" for s in index.samples], "file name")
+        text = _lines([f"{_cell(s.path, path.parent)} {s.label}" for s in index.samples], "file name")
         with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     with atomic_write(labels) as temporary:
         temporary.write_text(names, encoding="utf-8")
     return [*lists, labels]
+
+
+def _cell(video: Path, folder: Path) -> str:
+    """A path in a list, which may be opened in a spreadsheet: `./=1` is the file `=1`, and no formula."""
+    name = portable(video, folder)
+    return f"./{name}" if is_formula(name) else name
 
 
 def _lines(lines: Sequence[str], kind: str) -> str:

@@ -11,9 +11,13 @@ from matplotlib.figure import Figure
 from vmexport.eval.report import EvaluationReport
 from vmexport.files import atomic_write
 from vmexport.package import VERSION
+from vmexport.text import drawn
 
 NAMED_CLASSES = 60
 """Up to this many classes every row and column carries its name, and every square its number."""
+
+LONGEST_NAME = 60
+"""Characters of a class's name; longer ones, cut, would leave no room for the squares."""
 
 
 def plot_confusion(report: EvaluationReport, path: Path | str) -> None:
@@ -23,7 +27,7 @@ def plot_confusion(report: EvaluationReport, path: Path | str) -> None:
         InputError: the place cannot be written.
         BuildError: the disk is full.
     """
-    names = [result.label for result in report.classes]
+    names = [drawn(result.label, LONGEST_NAME) for result in report.classes]
     shares = [[value / max(1, sum(row)) for value in row] for row in report.confusion]
     named = len(names) <= NAMED_CLASSES
     side = 3 + (0.42 * len(names) if named else 9)
@@ -87,7 +91,7 @@ def orders_chart(report: EvaluationReport) -> Figure:
         f"{report.videos} videos of {len(report.classes)} classes, {report.views} views", fontsize=10
     )
     origin = f"{Path(report.model).name}, {report.backend}; {Path(report.data).name}, {report.split}"
-    figure.supxlabel(f"{origin}; whiskers: 95 %; vmexport {VERSION}", fontsize=7, color="0.35")
+    figure.supxlabel(drawn(f"{origin}; whiskers: 95 %; vmexport {VERSION}"), fontsize=7, color="0.35")
     return figure
 
 

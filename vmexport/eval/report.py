@@ -96,6 +96,8 @@ class EvaluationReport:
 def write_results(report: EvaluationReport, path: Path) -> None:
     """Write a CSV file with a line for each video: path, right class, predicted class, probability.
 
+    Names are written so that no spreadsheet computes them (`vmexport.text.to_cell`).
+
     Raises:
         InputError: the place cannot be written.
         BuildError: the disk is full.
@@ -103,10 +105,16 @@ def write_results(report: EvaluationReport, path: Path) -> None:
     import csv
 
     from vmexport.files import atomic_write
+    from vmexport.text import to_cell
 
-    names = [result.label for result in report.classes]
-    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
+    names = [to_cell(result.label) for result in report.classes]
+    with (
+        atomic_write(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,
+    ):
+        writer = csv.writer(stream, quoting=csv.QUOTE_NONNUMERIC)  # a semicolon divides cells too, in places
         writer.writerow(("video", "label", "predicted", "probability"))
         for one in report.results:
-            writer.writerow((one.path, names[one.label], names[one.predicted], f"{one.probability:.6f}"))
+            writer.writerow(
+                (to_cell(one.path), names[one.label], names[one.predicted], round(one.probability, 6))
+            )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vmexport.files import atomic_write
+from vmexport.text import drawn
 from vmexport.train.request import EpochRecord
 
 PICTURE = "curves.png"
@@ -41,7 +42,7 @@ def draw_curves(epochs: Sequence[EpochRecord], out: Path, title: str) -> Path | 
         axes.legend(frameon=False)
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
-    figure.suptitle(title)
+    figure.suptitle(drawn(title))
     with atomic_write(out / PICTURE) as temporary:
         figure.savefig(temporary, dpi=120, format="png")
     return out / PICTURE
