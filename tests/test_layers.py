@@ -19,7 +19,7 @@ LAYERS = (
     {"config"},
     {"native"},
     {"ops"},
-    {"model", "video"},
+    {"foreign", "model", "video"},
     {"data"},
     {"train", "runtime"},
     {"eval"},

@@ -1,3 +1,4 @@
+from . import foreign as foreign
 from . import ops as ops
 from .bench.measure import benchmark as benchmark
 from .check import check_parity as check_parity
@@ -11,6 +12,7 @@ from .export import ExportRequest as ExportRequest
 from .export import export_onnx as export_onnx
 from .export.trt import EngineRequest as EngineRequest
 from .export.trt import build_engine as build_engine
+from .foreign import patch_mamba as patch_mamba
 from .model import create_model as create_model
 from .model import load_checkpoint as load_checkpoint
 from .model.checkpoints import convert_checkpoint as convert_checkpoint
