@@ -1,5 +1,6 @@
 #include "validate.h"
 
+#include <cmath>
 #include <cstdarg>
 #include <cstdio>
 
@@ -76,6 +77,8 @@ struct Checker {
     range("directions", order.directions, 1, VMEXPORT_MAX_DIRECTIONS);
     require(order.class_token == 0 || order.class_token == 1, "class_token: expected 0 or 1, got %d",
             order.class_token);
+    require(length >= order.class_token, "length (L): expected at least 1, the class token, got %lld",
+            static_cast<long long>(length));
     for (int32_t s = 0; s < order.directions && status == VMEXPORT_OK; ++s) {
       const int32_t code = order.orders[s];
       require(code >= VMEXPORT_FORWARD && code <= VMEXPORT_TEMPORAL,
@@ -118,6 +121,7 @@ vmexport_status validate_inputs(const vmexport_scan_params& p, char* message) no
   Checker check{message, validate_sizes(p, message)};
   if (check.status != VMEXPORT_OK) return check.status;
   const bool empty = p.batch == 0 || p.length == 0;
+  check.require(std::isfinite(p.scale), "scale: expected a finite number, got %f", static_cast<double>(p.scale));
   check.pointer(p.u, "u", empty);
   check.pointer(p.delta, "delta", empty);
   check.pointer(p.a, "A", empty);

@@ -245,6 +245,10 @@ void check_refusals(const ScanKernel& kernel) {
   refuse("directions", [](vmexport_scan_params& p) { p.order.directions = 9; });
   refuse("directions[1]", [](vmexport_scan_params& p) { p.order.orders[1] = 4; });
   refuse("class_token", [](vmexport_scan_params& p) { p.order.class_token = 2; });
+  refuse("length (L): expected at least 1, the class token, got 0",
+         [](vmexport_scan_params& p) { p.length = 0, p.order.class_token = 1; });
+  refuse("scale: expected a finite number", [](vmexport_scan_params& p) { p.scale = NAN; });
+  refuse("scale: expected a finite number", [](vmexport_scan_params& p) { p.scale = -INFINITY; });
   refuse("tokens_per_frame", [](vmexport_scan_params& p) { p.order.tokens_per_frame = 5; });
   refuse("u: expected data", [](vmexport_scan_params& p) { p.u = nullptr; });
   refuse("BC: expected a token stride", [](vmexport_scan_params& p) { p.bc_stride[2] = 1; });

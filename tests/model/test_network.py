@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from plain_vim import plain_logits, random_state
+from small import noise, small_model
 
 from vmexport.config import Architecture
 from vmexport.errors import ShapeError
@@ -143,3 +145,39 @@ def test_full_size_runs() -> None:
         logits = model(torch.randn(1, *model.architecture.clip_shape))
     assert logits.shape == (1, 400)
     assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"norm": "layer"}, {"cls_position": "none"}, {"cls_position": "middle"}]
+)
+def test_in_float64_it_is_the_same_function(settings: dict[str, Any]) -> None:
+    model = small_model(**settings)
+    clips = torch.from_numpy(noise(model.architecture, 2))
+    expected = model(clips)
+    double = copy.deepcopy(model).double()
+    logits = double(clips.double())
+    assert logits.dtype == double(clips).dtype == torch.float64
+    torch.testing.assert_close(logits.float(), expected, rtol=1e-4, atol=1e-4)
+    logits.sum().backward()
+    assert all(
+        parameter.grad is not None and parameter.grad.isfinite().all() for parameter in double.parameters()
+    )
+
+
+def test_gradients_for_each_sample_by_torch_func() -> None:
+    """The recipe of PyTorch's documentation: vmap of grad of functional_call."""
+    model = small_model()
+    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    clips = torch.from_numpy(noise(model.architecture, 2))
+
+    def loss(given: dict[str, torch.Tensor], clip: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = torch.func.functional_call(model, given, (clip[None],))
+        return logits.square().sum()
+
+    got = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, clips)
+    for index, clip in enumerate(clips):
+        model.zero_grad()
+        torch.autograd.backward(loss(dict(model.named_parameters()), clip))
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None
+            torch.testing.assert_close(got[name][index], parameter.grad, rtol=1e-4, atol=1e-5)

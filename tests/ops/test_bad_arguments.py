@@ -27,13 +27,15 @@ def _tensors(arrays: Arrays, device: str = "cpu") -> list[Any]:
 
 
 def _native_scan(arrays: Arrays, order: dict[str, Any]) -> None:
-    y = np.empty((SCAN.B, SCAN.L, SCAN.D), np.float32)
+    y = np.empty((SCAN.B, np.asarray(arrays["u"]).shape[-2], SCAN.D), np.float32)
     tensors = buffers({**arrays, "y": y})
-    load_native().scan(*tensors, order=TokenOrder(**order))
+    scale = order.get("scale", 1.0)
+    order = {name: value for name, value in order.items() if name != "scale"}
+    load_native().scan(*tensors, order=TokenOrder(**order), scale=scale)
 
 
 def _native_conv(arrays: Arrays, order: dict[str, Any]) -> None:
-    u = np.empty((len(CONV.directions), CONV.B, CONV.L, CONV.D), np.float32)
+    u = np.empty((len(CONV.directions), CONV.B, np.asarray(arrays["x"]).shape[-2], CONV.D), np.float32)
     tensors = buffers({**arrays, "u": u})
     load_native().conv(*tensors, order=TokenOrder(**order))
 
@@ -114,6 +116,27 @@ ORDERS = [
     ({"class_token": 2}, "class_token: expected 0 or 1, got 2"),
     ({"directions": (0, 4)}, r"directions\[1\]: expected 0 \(forward\).*3 \(temporal\), got 4"),
     ({"directions": (-1, 0)}, r"directions\[0\]: expected 0 \(forward\).*3 \(temporal\), got -1"),
+    ({"directions": (2**32, 0)}, r"directions\[0\]: expected 0 \(forward\).*, got 4294967296"),
+    ({"directions": (2**63, 0)}, r"directions\[0\]: expected 0 \(forward\).*, got 9223372036854775808"),
+    ({"directions": (10**5000, 0)}, r"directions\[0\]: .*, got a number of 16610 bits"),
+    ({"directions": 3}, r"directions: expected a sequence of scan orders.*, got 3"),
+    ({"directions": None}, "directions: expected a sequence of scan orders.*, got None"),
+    ({"directions": {0: 1, 1: 0}}, "directions: expected a sequence of scan orders"),
+    ({"directions": {0, 1}}, "directions: expected a sequence of scan orders"),
+    ({"directions": b"\0\1"}, "directions: expected a sequence of scan orders"),
+    ({"directions": "01"}, r"directions\[0\]: expected a whole number"),
+    ({"directions": np.array(1)}, "directions: expected a sequence of scan orders"),
+    ({"directions": np.zeros((2, 2), int)}, r"directions\[0\]: expected a whole number"),
+    ({"class_token": 2**32 + 1}, "class_token: expected .*, got 4294967297"),
+    ({"class_token": -(2**63) - 1}, "class_token: expected .*, got -?[0-9]+"),
+    ({"class_token": "x"}, "class_token: expected .*, got 'x'"),
+    (
+        {"tokens_per_frame": 2**63},
+        "tokens_per_frame: expected a whole number of 64 bits, got 9223372036854775808",
+    ),
+    ({"tokens_per_frame": np.uint64(2**63)}, "tokens_per_frame: expected a whole number of 64 bits"),
+    ({"tokens_per_frame": None}, "tokens_per_frame: expected a whole number, got None"),
+    ({"tokens_per_frame": 4.0}, r"tokens_per_frame: expected a whole number, got 4\.0"),
     ({"directions": (0,)}, "expected shape"),
     ({"directions": (0, 0, 0)}, "expected shape"),
 ]
@@ -256,3 +279,105 @@ def test_directions_may_be_names_of_the_enumeration() -> None:
     named = {**SCAN.order, "directions": (ScanOrder.FORWARD, ScanOrder.SPATIAL)}
     want = directional_selective_scan(*tensors, **SCAN.order)
     assert torch.equal(directional_selective_scan(*tensors, **named), want)
+
+
+NO_SCALES = ["x", None, True, [1.0], 1j, np.nan, -np.inf, 1e39, 10**400, b"1", np.array([1.0])]
+
+
+@pytest.mark.parametrize("front_end", SCAN_CALLS)
+@pytest.mark.parametrize("scale", NO_SCALES)
+def test_scales_that_are_no_finite_number(front_end: str, scale: Any) -> None:
+    refused(
+        SCAN_CALLS, front_end, SCAN.inputs(), {**SCAN.order, "scale": scale}, "scale: expected a .*number"
+    )
+
+
+@pytest.mark.parametrize("scale", [2, np.float32(2), np.float64(2), np.int8(2), np.float16(2)])
+def test_any_number_is_a_scale(scale: Any) -> None:
+    tensors = _tensors(SCAN.inputs())
+    want = directional_selective_scan(*tensors, **SCAN.order, scale=2.0)
+    assert torch.equal(directional_selective_scan(*tensors, **SCAN.order, scale=scale), want)
+
+
+@pytest.mark.parametrize("front_end", SCAN_CALLS)
+@pytest.mark.parametrize("directions", [(0, 1), (2, 3)])
+def test_a_class_token_needs_a_token(front_end: str, directions: tuple[int, int]) -> None:
+    order = {"directions": directions, "tokens_per_frame": 1, "class_token": 1}
+    words = "length.*: expected at least 1, the class token, got 0"
+    refused(SCAN_CALLS, front_end, _of_length_0(SCAN), order, words)
+    refused(CONV_CALLS, front_end, _of_length_0(CONV), order, words)
+
+
+def _of_length_0(case: ScanCase | ConvCase) -> Arrays:
+    """A case's arrays with no tokens: the axis before the last of every activation."""
+    activations = ("u", "delta", "BC", "z", "x")
+    return {
+        name: np.asarray(array)[..., :0, :] if name in activations else array
+        for name, array in case.inputs().items()
+    }
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("gradients", [False, True])
+@pytest.mark.parametrize("empty", ["B", "L"])
+def test_nothing_gives_nothing(empty: str, gradients: bool, dtype: torch.dtype) -> None:
+    sizes = {"B": 2, "L": 6, empty: 0}
+    shapes: dict[str, tuple[int | str, ...]] = {
+        "u": (2, "B", "L", 5),
+        "delta": (2, "B", "L", 5),
+        "A": (2, 5, 4),
+        "BC": (2, "B", "L", 8),
+        "D": (2, 5),
+        "delta_bias": (2, 5),
+        "z": ("B", "L", 5),
+        "x": ("B", "L", 5),
+        "weight": (2, 5, 4),
+        "bias": (2, 5),
+    }
+    tensors = {
+        name: torch.zeros(
+            [axis if isinstance(axis, int) else sizes[axis] for axis in shape], dtype=dtype
+        ).requires_grad_(gradients)
+        for name, shape in shapes.items()
+    }
+    order: dict[str, Any] = {"directions": (0, 2), "tokens_per_frame": 3, "class_token": 0}
+    scanned = directional_selective_scan(*list(tensors.values())[:7], **order)
+    mixed = causal_conv1d(*list(tensors.values())[7:], **order)
+    assert scanned.shape == (sizes["B"], sizes["L"], 5)
+    assert mixed.shape == (2, sizes["B"], sizes["L"], 5)
+    if gradients:
+        for grad in torch.autograd.grad(scanned.sum() + mixed.sum(), list(tensors.values())):
+            assert not grad.any()
+
+
+@pytest.mark.filterwarnings("ignore")  # torch warns that these kinds of tensors may change
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda delta: torch.nested.nested_tensor(list(delta)), "a dense tensor, got a nested one"),
+        (
+            lambda delta: torch.quantize_per_tensor(delta, 0.1, 0, torch.qint8),
+            "dense tensor, got a quantised",
+        ),
+        (lambda delta: torch.nn.parameter.UninitializedParameter(), "a tensor with values, got a parameter"),
+        (lambda delta: delta.to(torch.complex64), "expected dtype .*float32.*, got complex64"),
+        (lambda delta: delta.to("meta"), "device cpu like the first tensor, got meta"),
+    ],
+)
+def test_tensors_of_another_kind(make: Any, words: str) -> None:
+    arguments = dict(zip(SCAN.inputs(), _tensors(SCAN.inputs()), strict=True))
+    with pytest.raises(ShapeError, match=words):
+        directional_selective_scan(**{**arguments, **SCAN.order, "delta": make(arguments["delta"])})
+
+
+def test_the_torch_operator_itself_takes_no_number_for_another() -> None:
+    """Its integers are of 64 bits, those of the C structs of 32: nothing may be cut off on the way."""
+    scan = torch.ops.vmexport.selective_scan
+    tensors = _tensors(SCAN.inputs())
+    for directions, class_token, scale in (
+        ([2**32, 2**32 + 2], 1, 1.0),
+        ([0, 2], 2**32 + 1, 1.0),
+        ([0, 2], 1, float("nan")),
+    ):
+        with pytest.raises(ShapeError):
+            scan(*tensors, directions, 4, class_token, scale, True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,13 +16,16 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper
+from patience import HANG_S
 from small import noise, small_architecture, small_model
 
+from vmexport.config import ModelInfo
 from vmexport.config.threads import usable_cores
 from vmexport.errors import EnvironmentProblem, InputError, OutOfMemory, ShapeError, UsageError
 from vmexport.export import export_onnx
 from vmexport.model import save_checkpoint
 from vmexport.runtime import EngineRunner, Runner, open_runner
+from vmexport.runtime.runner import Array
 from vmexport.runtime.session import SessionOptions, import_onnxruntime
 from vmexport.runtime.torch_runner import TorchRunner
 
@@ -306,3 +313,172 @@ def test_a_full_gpu_is_out_of_memory() -> None:
         with pytest.raises(OutOfMemory, match="Tried to allocate 9 GiB") as caught:
             run(noise(small_architecture()))
     assert caught.value.fix == "use a smaller batch"
+
+
+def test_a_runner_entered_twice_stays_open_until_the_last_has_left(file: Path) -> None:
+    clips = noise(small_architecture())
+    with open_runner(file) as run:
+        first = run(clips)
+        with run as inner:
+            np.testing.assert_array_equal(inner(clips), first)
+        np.testing.assert_array_equal(run(clips), first)
+        with pytest.raises(ZeroDivisionError), run:
+            raise ZeroDivisionError
+        np.testing.assert_array_equal(run(clips), first)
+    with pytest.raises(UsageError, match="not open"):
+        run(clips)
+    run.__exit__(None, None, None)  # once too often
+    with run:
+        np.testing.assert_array_equal(run(clips), first)
+
+
+COPIES: dict[str, Any] = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda runner: pickle.loads(pickle.dumps(runner)),
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_copy_is_a_closed_runner_of_its_own(how: str, file: Path) -> None:
+    clips = noise(small_architecture())
+    with open_runner(file, threads=1) as run:
+        first = run(clips)
+        twin = COPIES[how](run)
+        with pytest.raises(UsageError, match="not open"):
+            twin(clips)
+        with twin:
+            np.testing.assert_array_equal(twin(clips), first)
+        np.testing.assert_array_equal(run(clips), first)
+    with pytest.raises(UsageError, match="not open"):
+        twin(clips)
+    with COPIES[how](run) as again:
+        np.testing.assert_array_equal(again(clips), first)
+
+
+class SlowRunner(Runner):
+    """Takes its time, and tells what happens in which order."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(source)
+        self.events: list[str] = []
+        self.calling, self.go_on = threading.Event(), threading.Event()
+
+    description = "slow"
+
+    def _open(self) -> ModelInfo:
+        self.events.append("open")
+        return ModelInfo(small_architecture())
+
+    def _close(self) -> None:
+        self.events.append("close")
+
+    def _run(self, clips: Array) -> Array:
+        self.calling.set()
+        assert self.go_on.wait(HANG_S)
+        self.events.append("run")
+        return np.zeros((len(clips), 7), np.float32)
+
+
+class OneAtATime(SlowRunner):
+    concurrent = False
+
+
+def test_leaving_waits_for_a_call_that_another_thread_has_begun() -> None:
+    """The last to finish closes; a GPU's memory would be given back under a running engine otherwise."""
+    runner, clips = SlowRunner("slow"), noise(small_architecture())
+    with ThreadPoolExecutor(1) as pool:
+        with runner:
+            call = pool.submit(runner, clips)
+            assert runner.calling.wait(HANG_S)
+        with pytest.raises(UsageError, match="not open"):
+            runner(clips)
+        assert runner.events == ["open"]
+        runner.go_on.set()
+        assert call.result(HANG_S).shape == (1, 7)
+    assert runner.events == ["open", "run", "close"]
+
+
+@pytest.mark.parametrize(("kind", "together"), [(SlowRunner, 2), (OneAtATime, 1)])
+def test_calls_of_several_threads(kind: type[SlowRunner], together: int) -> None:
+    runner, clips = kind("slow"), noise(small_architecture())
+    inside, most, watch = 0, 0, threading.Lock()
+
+    def compute(clips: Array) -> Array:
+        nonlocal inside, most
+        with watch:
+            inside += 1
+            most = max(most, inside)
+        runner.calling.wait(0.2)  # both come together here, where both may be here
+        with watch:
+            inside -= 1
+        return np.zeros((len(clips), 7), np.float32)
+
+    runner._run = compute  # type: ignore[method-assign]
+    with runner, ThreadPoolExecutor(2) as pool:
+        assert [result.shape for result in pool.map(runner, [clips] * 2)] == [(1, 7)] * 2
+    assert most == together
+
+
+def test_threads_that_enter_and_leave_in_any_order(file: Path) -> None:
+    clips, runner = noise(small_architecture()), open_runner(file, threads=1)
+    with runner as run:
+        expected = run(clips)
+
+    def use(_: int) -> Array:
+        with runner as run:
+            return run(clips)
+
+    with ThreadPoolExecutor(4) as pool:
+        for logits in pool.map(use, range(40)):
+            np.testing.assert_array_equal(logits, expected)
+    with pytest.raises(UsageError, match="not open"):
+        runner(clips)
+
+
+@pytest.mark.parametrize("threads", [None, True, "2", -1, 1.5, [], float("nan"), 2**31, 2**63, 10**400])
+def test_threads_are_a_number_that_a_machine_can_have(threads: Any, file: Path) -> None:
+    with pytest.raises(UsageError, match="threads must be 0"):
+        open_runner(file, threads=threads)
+
+
+@pytest.mark.parametrize("name", ["library", "device"])
+@pytest.mark.parametrize("value", [None, True, 1, [], b"cpu", "CPU", ""])
+def test_choices_are_names(name: str, value: Any, file: Path) -> None:
+    with pytest.raises(UsageError, match=f"unknown value for {name}"):
+        open_runner(file, **{name: value})
+
+
+@pytest.mark.parametrize("model", [None, True, 3, 1.5, b"model.onnx", [], torch.nn.Linear(1, 1), np.zeros(3)])
+def test_a_model_of_another_kind(model: Any) -> None:
+    with pytest.raises(UsageError, match="expected a VideoMamba"):
+        open_runner(model)
+
+
+@pytest.mark.parametrize(
+    "clips",
+    [None, True, "x", 1.5, b"", {}, object(), np.array("x"), np.zeros((), np.float32), np.array([None])],
+)
+def test_clips_of_another_kind(clips: Any, file: Path) -> None:
+    with open_runner(file) as run, pytest.raises(ShapeError, match="cannot take these clips"):
+        run(clips)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda clips: clips.astype(">f4"),
+        lambda clips: clips.astype(np.complex64),
+        lambda clips: clips.astype(object),
+        lambda clips: clips.astype(np.float16),
+        lambda clips: clips[..., :0],
+        lambda clips: torch.from_numpy(clips).to("meta"),
+        lambda clips: torch.from_numpy(clips).to_sparse(),
+        lambda clips: torch.from_numpy(clips).bfloat16(),
+        lambda clips: torch.from_numpy(clips).requires_grad_(),
+    ],
+)
+def test_arrays_of_another_kind(change: Any, file: Path) -> None:
+    clips = noise(small_architecture())
+    with open_runner(file) as run, pytest.raises(ShapeError, match="cannot take these clips"):
+        run(change(clips))

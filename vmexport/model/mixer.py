@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vmexport.config import Architecture
 from vmexport.config.architecture import SCAN_ORDERS
 from vmexport.ops import causal_conv1d, directional_selective_scan
+from vmexport.ops.reference import compute_dtype
 
 DELTA_RANGE = (1e-3, 0.1)
 DELTA_FLOOR = 1e-4
@@ -89,12 +90,14 @@ class Mixer(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """Mix along the tokens; `(B, L, d)` in and out, in the dtype of the projections."""
         x, z = self.in_proj(hidden).chunk(2, dim=-1)  # (B, L, D) each
-        u = causal_conv1d(x, self.conv_weight.float(), self.conv_bias.float(), **self.order)  # (S, B, L, D)
+        wide = compute_dtype(x)
+        weight, bias = self.conv_weight.to(wide), self.conv_bias.to(wide)
+        u = causal_conv1d(x, weight, bias, **self.order)  # (S, B, L, D)
         mixed = torch.matmul(u, self.x_proj.transpose(1, 2).unsqueeze(1))  # (S, B, L, R + 2N)
         low_rank, bc = torch.split(mixed, [self.rank, 2 * self.states], dim=-1)
         delta = torch.matmul(low_rank, self.dt_proj.transpose(1, 2).unsqueeze(1))  # (S, B, L, D)
         y = directional_selective_scan(
-            u, delta, -torch.exp(self.A_log.float()), bc, self.D.float(), self.dt_bias.float(), z,
+            u, delta, -torch.exp(self.A_log.to(wide)), bc, self.D.to(wide), self.dt_bias.to(wide), z,
             **self.order, scale=self.scale,
         )  # fmt: skip
         return self.out_proj(y)  # type: ignore[no-any-return]

@@ -10,6 +10,7 @@ from vmexport.errors import ShapeError
 from vmexport.model.embedding import Embedding, class_index
 from vmexport.model.mixer import Mixer
 from vmexport.model.norm import make_norm
+from vmexport.ops.reference import compute_dtype
 
 
 class Block(nn.Module):
@@ -34,7 +35,7 @@ class Block(nn.Module):
         Returns:
             The mixer's output `(B, L, d)` and the stream that it read, float32 `(B, L, d)`.
         """
-        residual = hidden.float() if residual is None else residual + hidden
+        residual = hidden.to(compute_dtype(hidden)) if residual is None else residual + hidden
         return self.mixer(self.norm(residual).to(self.mixer.in_proj.weight.dtype)), residual
 
 
@@ -90,7 +91,7 @@ class VideoMamba(nn.Module):
             clips: normalised frames, `(B, 3, T, H, W)`; an image model takes T = 1.
 
         Returns:
-            Logits `(B, classes)`, float32.
+            Logits `(B, classes)`, float32; float64 from a model whose weights are (`model.double()`).
 
         Raises:
             ShapeError: the clips have another shape than the architecture's.
@@ -102,7 +103,8 @@ class VideoMamba(nn.Module):
             hidden, residual = block(hidden, residual)
         assert residual is not None  # depth is at least 1
         features = self._read_out(residual + hidden)
-        return self.head(features.to(self.head.weight.dtype)).float()  # type: ignore[no-any-return]
+        logits: Tensor = self.head(features.to(self.head.weight.dtype))
+        return logits.to(compute_dtype(logits))
 
     def _read_out(self, stream: Tensor) -> Tensor:
         """Norm of the class token, or mean over the tokens' norms: `(B, L, d)` to `(B, d)` float32."""

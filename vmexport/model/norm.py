@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from vmexport.config import Architecture
+from vmexport.ops.reference import compute_dtype
 
 
 class RMSNorm(nn.Module):
-    """Root mean square norm, `x / sqrt(mean(x^2) + eps) * weight`, always computed in float32.
+    """Root mean square norm, `x / sqrt(mean(x^2) + eps) * weight`.
 
+    It is computed in float32 (a float64 model's in float64).
     It is spelled out in elementary operators on purpose: ONNX Runtime recognises this very pattern
     (Pow, ReduceMean, Add, Sqrt, Div, Mul) and fuses it into one kernel, SimplifiedLayerNormalization.
 
@@ -25,19 +27,20 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise the last axis; `(..., d)` in, float32 `(..., d)` out."""
-        x = x.float()
-        return x / torch.sqrt(x.pow(2).mean(-1, keepdim=True) + self.eps) * self.weight.float()
+        """Normalise the last axis; `(..., d)` in, float32 or float64 `(..., d)` out."""
+        wide = compute_dtype(x)
+        x = x.to(wide)
+        return x / torch.sqrt(x.pow(2).mean(-1, keepdim=True) + self.eps) * self.weight.to(wide)
 
 
 class LayerNorm(nn.LayerNorm):
-    """Layer norm over the last axis, always computed in float32."""
+    """Layer norm over the last axis, computed in float32 (a float64 model's in float64)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise the last axis; `(..., d)` in, float32 `(..., d)` out."""
-        return nn.functional.layer_norm(
-            x.float(), self.normalized_shape, self.weight.float(), self.bias.float(), self.eps
-        )
+        """Normalise the last axis; `(..., d)` in, float32 or float64 `(..., d)` out."""
+        wide = compute_dtype(x)
+        weight, bias = self.weight.to(wide), self.bias.to(wide)
+        return nn.functional.layer_norm(x.to(wide), self.normalized_shape, weight, bias, self.eps)
 
 
 def make_norm(architecture: Architecture) -> RMSNorm | LayerNorm:

@@ -13,7 +13,15 @@ from vmexport.native.loading import BUILD_FIX
 from vmexport.ops import abi
 from vmexport.ops.buffer import Buffer, check_layout, shapes
 from vmexport.ops.schema import GRADIENT, TokenOrder
-from vmexport.ops.validate import Sizes, check_directions, conv_sizes, scan_sizes
+from vmexport.ops.validate import (
+    Sizes,
+    check_directions,
+    check_scale,
+    check_whole,
+    conv_sizes,
+    refuse,
+    scan_sizes,
+)
 
 Buffers = Mapping[str, Buffer | None]
 """Tensors by the names of the operator's schema, outputs included; None where an optional one is absent."""
@@ -105,10 +113,22 @@ class KernelLibrary:
         return BuildError(f"{operator} failed with status {status}", text, self.fix)
 
 
-def _order_struct(order: TokenOrder, operator: str) -> abi.TokenOrder:
-    """A token order for C."""
+def _checked(order: TokenOrder, operator: str) -> TokenOrder:
+    """The token order in Python's own numbers.
+
+    Raises:
+        ShapeError: an attribute is none, or one that C's types would cut off to another number.
+    """
     directions = check_directions(operator, order.directions)
-    return abi.TokenOrder.of(directions, order.tokens_per_frame, order.class_token)
+    check_whole(operator, tokens_per_frame=order.tokens_per_frame, class_token=order.class_token)
+    if order.class_token not in (0, 1):
+        refuse(operator, "class_token", "0 or 1", order.class_token)
+    return TokenOrder(directions, int(order.tokens_per_frame), int(order.class_token))
+
+
+def _order_struct(order: TokenOrder) -> abi.TokenOrder:
+    """A checked token order for C."""
+    return abi.TokenOrder.of(order.directions, order.tokens_per_frame, order.class_token)
 
 
 def scan_params(named: Buffers, order: TokenOrder, scale: float, delta_softplus: bool) -> abi.ScanParams:
@@ -123,15 +143,16 @@ def scan_params(named: Buffers, order: TokenOrder, scale: float, delta_softplus:
     Raises:
         ShapeError: a dtype, shape or stride does not fit.
     """
+    order = _checked(order, SCAN)
     sizes = scan_sizes(shapes(named), len(order.directions))
     check_layout(SCAN, named, _SCAN_PARAMETERS)
     params = abi.ScanParams(
         struct_size=ctypes.sizeof(abi.ScanParams),
         dtype=_dtype(named),
         states=sizes.inner,
-        order=_order_struct(order, SCAN),
+        order=_order_struct(order),
         delta_softplus=int(delta_softplus),
-        scale=scale,
+        scale=check_scale(SCAN, scale),
     )
     _fill(params, sizes, named)
     return params
@@ -147,13 +168,14 @@ def conv_params(named: Buffers, order: TokenOrder) -> abi.ConvParams:
     Raises:
         ShapeError: a dtype, shape or stride does not fit.
     """
+    order = _checked(order, CONV)
     sizes = conv_sizes(shapes(named), len(order.directions))
     check_layout(CONV, named, _CONV_PARAMETERS)
     params = abi.ConvParams(
         struct_size=ctypes.sizeof(abi.ConvParams),
         dtype=_dtype(named),
         taps=sizes.inner,
-        order=_order_struct(order, CONV),
+        order=_order_struct(order),
     )
     _fill(params, sizes, named)
     return params
@@ -174,6 +196,7 @@ def scan_backward_params(
     Raises:
         ShapeError: a dtype, shape or stride does not fit.
     """
+    order = _checked(order, SCAN)
     check_layout(SCAN, named, _with_gradients(_SCAN_PARAMETERS))
     forward, gradients = _apart(named)
     scan_sizes(shapes(named), len(order.directions))
@@ -196,6 +219,7 @@ def conv_backward_params(named: Buffers, order: TokenOrder) -> abi.ConvBackwardP
     Raises:
         ShapeError: a dtype, shape or stride does not fit.
     """
+    order = _checked(order, CONV)
     check_layout(CONV, named, _with_gradients(_CONV_PARAMETERS))
     forward, gradients = _apart(named)
     conv_sizes(shapes(named), len(order.directions))

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from vmexport.ops import onnx_nodes
 from vmexport.ops.schema import TokenOrder
-from vmexport.ops.torch_checks import check_tensors, check_whole
+from vmexport.ops.torch_checks import check_tensors
 from vmexport.ops.torch_ops import causal_conv1d_op, selective_scan_op
-from vmexport.ops.validate import check_directions
+from vmexport.ops.validate import check_directions, check_scale, check_whole
 
 
 def directional_selective_scan(
@@ -45,6 +45,7 @@ def directional_selective_scan(
     Raises:
         ShapeError: a shape, dtype, order or attribute does not fit; names the tensor, expected and got.
         EnvironmentProblem: the native library must not be loaded (not trusted, or of another version).
+        UsageError: forward-mode differentiation (`torch.func.jvp`), or a second derivative.
     """
     check_tensors(
         "selective_scan",
@@ -53,11 +54,12 @@ def directional_selective_scan(
     )
     orders = check_directions("selective_scan", directions)
     check_whole("selective_scan", tokens_per_frame=tokens_per_frame, class_token=class_token)
+    scale = check_scale("selective_scan", scale)
     if torch.onnx.is_in_onnx_export():
         order = TokenOrder(orders, tokens_per_frame, class_token)
         return onnx_nodes.selective_scan_node(u, delta, A, BC, D, delta_bias, z, order=order, scale=scale)
     y, _ = selective_scan_op(
-        u, delta, A, BC, D, delta_bias, z, orders, tokens_per_frame, class_token, float(scale), True
+        u, delta, A, BC, D, delta_bias, z, orders, tokens_per_frame, class_token, scale, True
     )
     return y  # type: ignore[no-any-return]
 
@@ -84,6 +86,7 @@ def causal_conv1d(
     Raises:
         ShapeError: a shape, dtype, order or attribute does not fit; names the tensor, expected and got.
         EnvironmentProblem: the native library must not be loaded (not trusted, or of another version).
+        UsageError: forward-mode differentiation (`torch.func.jvp`), or a second derivative.
     """
     check_tensors("causal_conv1d", {"x": x, "weight": weight}, {"bias": bias})
     orders = check_directions("causal_conv1d", directions)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-import torch
 from torch import Tensor
 
 from vmexport.errors import UsageError
@@ -25,6 +24,7 @@ from vmexport.ops.schema import TokenOrder
 from vmexport.ops.torch_checks import CONV_ARGUMENTS, SCAN_ARGUMENTS
 from vmexport.ops.torch_native import native_for, new_gradients, run_conv_backward, run_scan_backward
 from vmexport.ops.training_kernels import conv_kernels, mamba_kernels
+from vmexport.ops.transforms import Operator
 
 _SCAN_TENSORS, _CONV_TENSORS = 7, 3
 
@@ -121,16 +121,14 @@ def _conv_backward_cuda(
     return _chosen(grads, (x, weight, bias), wanted)
 
 
-_GRAD_SCAN = torch.library.custom_op(
+_GRAD_SCAN = Operator(
     "vmexport::selective_scan_backward",
     _scan_backward,
-    mutates_args=(),
     schema=f"(Tensor grad_y, Tensor? grad_last_state, {SCAN_ARGUMENTS}, bool[] wanted) -> Tensor[]",
 )
-_GRAD_CONV = torch.library.custom_op(
+_GRAD_CONV = Operator(
     "vmexport::causal_conv1d_backward",
     _conv_backward,
-    mutates_args=(),
     schema=f"(Tensor grad_u, {CONV_ARGUMENTS}, bool[] wanted) -> Tensor[]",
 )
 _GRAD_SCAN.register_kernel("cpu", _scan_backward_cpu)
@@ -149,7 +147,11 @@ def _conv_backward_fake(grad_u: Tensor, *arguments: Any) -> list[Tensor]:
     return _empty_gradients(arguments[:_CONV_TENSORS], arguments[-1])
 
 
-def _no_second_derivative(ctx: Any, grads: Sequence[Tensor]) -> NoReturn:
+def _save_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    """What a derivative that does not exist needs."""
+
+
+def _no_second_derivative(ctx: Any, *grads: Sequence[Tensor]) -> NoReturn:
     """Autograd through a gradient ends here.
 
     Raises:
@@ -162,8 +164,8 @@ def _no_second_derivative(ctx: Any, grads: Sequence[Tensor]) -> NoReturn:
     )
 
 
-_GRAD_SCAN.register_autograd(_no_second_derivative)
-_GRAD_CONV.register_autograd(_no_second_derivative)
+_GRAD_SCAN.register_autograd(_no_second_derivative, setup_context=_save_nothing)
+_GRAD_CONV.register_autograd(_no_second_derivative, setup_context=_save_nothing)
 
 
 def save_scan(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

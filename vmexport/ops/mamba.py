@@ -17,7 +17,7 @@ from vmexport.ops.reference_backward import ScanTensors
 from vmexport.ops.schema import ScanOrder
 from vmexport.ops.torch_checks import DTYPES, check_devices, check_tensors
 from vmexport.ops.torch_ops import selective_scan_op
-from vmexport.ops.validate import refuse
+from vmexport.ops.validate import check_flag, refuse
 
 _OPERATOR = "selective_scan"
 
@@ -75,6 +75,8 @@ def selective_scan(
         ShapeError: a shape or dtype does not fit; names the tensor, expected and got.
         UsageError: while exporting to ONNX, something that the operator's node cannot express.
     """
+    delta_softplus = check_flag(_OPERATOR, "delta_softplus", delta_softplus)
+    return_last_state = check_flag(_OPERATOR, "return_last_state", return_last_state)
     call = _Call(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
     _check(call)
     native = not A.is_complex() and B.dim() >= 3 and C.dim() >= 3

@@ -51,7 +51,7 @@ def _per_channel(matrix: Tensor, channels: int, kind: torch.dtype) -> Tensor:
     if matrix.dim() == 2:
         return matrix.to(kind)[None, :, :, None]
     if kind.is_complex:
-        pairs = matrix.to(kind.to_real()).reshape(*matrix.shape[:-1], -1, 2)
+        pairs = matrix.to(kind.to_real()).reshape(*matrix.shape[:-1], matrix.shape[-1] // 2, 2)
         matrix = torch.view_as_complex(pairs.contiguous())
     if matrix.dim() == 3:
         return matrix.to(kind)[:, None]

@@ -25,7 +25,8 @@ def selective_scan_node(
     Raises:
         ShapeError: a shape, dtype or attribute does not fit.
     """
-    check_scan(u, delta, A, BC, D, delta_bias, z, order.directions, order.tokens_per_frame, order.class_token)
+    attributes = (order.directions, order.tokens_per_frame, order.class_token, scale)
+    check_scan(u, delta, A, BC, D, delta_bias, z, *attributes)
     zeros = A.new_zeros(A.shape[:2])
     if z is None:
         z, scale = torch.full_like(u[0], _OPEN_GATE), scale / _OPEN_GATE

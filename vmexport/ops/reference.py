@@ -15,7 +15,15 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from vmexport.ops.schema import visiting_order
-from vmexport.ops.validate import check_limits, check_order, conv_sizes, scan_sizes
+from vmexport.ops.validate import (
+    check_directions,
+    check_limits,
+    check_order,
+    check_scale,
+    check_whole,
+    conv_sizes,
+    scan_sizes,
+)
 
 
 def scan_shapes(
@@ -73,6 +81,9 @@ def selective_scan_reference(
     Raises:
         ShapeError: shapes, orders or attributes do not fit.
     """
+    directions = check_directions("selective_scan", directions)
+    check_whole("selective_scan", tokens_per_frame=tokens_per_frame, class_token=class_token)
+    scale = check_scale("selective_scan", scale)
     sizes = scan_sizes(scan_shapes(u, delta, A, BC, D, delta_bias, z), len(directions))
     check_limits("selective_scan", sizes)
     check_order("selective_scan", directions, tokens_per_frame, class_token, sizes.length)
@@ -115,6 +126,8 @@ def causal_conv1d_reference(
     Raises:
         ShapeError: shapes, orders or attributes do not fit.
     """
+    directions = check_directions("causal_conv1d", directions)
+    check_whole("causal_conv1d", tokens_per_frame=tokens_per_frame, class_token=class_token)
     shapes = {"x": x.shape, "weight": weight.shape, "bias": None if bias is None else bias.shape}
     sizes = conv_sizes(shapes, len(directions))
     check_limits("causal_conv1d", sizes)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from vmexport.ops.reference import compute_dtype, scan_shapes
-from vmexport.ops.validate import check_limits, check_order, conv_sizes, refuse, scan_sizes
+from vmexport.ops.validate import check_limits, check_order, check_scale, conv_sizes, refuse, scan_sizes
 
 SCAN_ARGUMENTS = (
     "Tensor u, Tensor delta, Tensor A, Tensor BC, Tensor? D, Tensor? delta_bias, Tensor? z, "
@@ -25,7 +25,7 @@ DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 def check_scan(
     u: Tensor, delta: Tensor, A: Tensor, BC: Tensor,
     D: Tensor | None, delta_bias: Tensor | None, z: Tensor | None,
-    directions: Sequence[int], tokens_per_frame: int, class_token: int,
+    directions: Sequence[int], tokens_per_frame: int, class_token: int, scale: float,
 ) -> None:  # fmt: skip
     """Hold all arguments of the scan against its contract (`vmexport.ops.schema`).
 
@@ -35,6 +35,7 @@ def check_scan(
     sizes = scan_sizes(scan_shapes(u, delta, A, BC, D, delta_bias, z), len(directions))
     check_limits("selective_scan", sizes)
     check_order("selective_scan", directions, tokens_per_frame, class_token, sizes.length)
+    check_scale("selective_scan", scale)
     same = {"u": u, "delta": delta, "BC": BC, "z": z}
     parameters = {"A": A, "D": D, "delta_bias": delta_bias}
     _check_dtypes("selective_scan", same, parameters, u)
@@ -70,19 +71,12 @@ def check_tensors(operator: str, required: Mapping[str, object], optional: Mappi
             continue
         if not isinstance(value, Tensor):
             refuse(operator, name, "a torch.Tensor", type(value).__name__)
+        if isinstance(value, UninitializedParameter | UninitializedBuffer):
+            refuse(operator, name, "a tensor with values", "a parameter that is not initialised")
         if value.layout is not torch.strided:
             refuse(operator, name, "a dense tensor", value.layout)
-
-
-def check_whole(operator: str, **attributes: object) -> None:
-    """Every attribute is a whole number; while a model is traced it may be a symbol for one.
-
-    Raises:
-        ShapeError: one is something else.
-    """
-    for name, value in attributes.items():
-        if not isinstance(value, Integral | torch.SymInt):
-            refuse(operator, name, "a whole number", repr(value))
+        if value.is_nested or value.is_quantized:
+            refuse(operator, name, "a dense tensor", "a nested one" if value.is_nested else "a quantised one")
 
 
 def check_devices(operator: str, named: Mapping[str, Tensor | None]) -> None:

@@ -23,6 +23,7 @@ from vmexport.ops.reference import causal_conv1d_reference, compute_dtype, selec
 from vmexport.ops.schema import SCAN_INPUTS, TokenOrder
 from vmexport.ops.torch_checks import CONV_ARGUMENTS, SCAN_ARGUMENTS, check_conv, check_devices, check_scan
 from vmexport.ops.torch_native import current_stream, native_for, run_conv, run_scan
+from vmexport.ops.transforms import Operator
 
 
 def _scan(
@@ -31,7 +32,7 @@ def _scan(
     directions: Sequence[int], tokens_per_frame: int, class_token: int, scale: float, delta_softplus: bool,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The scan on any device: y `(B, L, D)` and the last state `(S, B, D, N)`."""
-    check_scan(u, delta, A, BC, D, delta_bias, z, directions, tokens_per_frame, class_token)
+    check_scan(u, delta, A, BC, D, delta_bias, z, directions, tokens_per_frame, class_token, scale)
     y, last_state = selective_scan_reference(
         u, delta, A, BC, D, delta_bias, z,
         directions=directions, tokens_per_frame=tokens_per_frame, class_token=class_token,
@@ -112,15 +113,13 @@ def _conv_cuda(
         return run_conv(call, x, weight, bias, TokenOrder(directions, tokens_per_frame, class_token))
 
 
-selective_scan_op = torch.library.custom_op(
-    "vmexport::selective_scan", _scan, mutates_args=(), schema=f"({SCAN_ARGUMENTS}) -> (Tensor, Tensor)"
+selective_scan_op = Operator(
+    "vmexport::selective_scan", _scan, schema=f"({SCAN_ARGUMENTS}) -> (Tensor, Tensor)"
 )
 selective_scan_op.register_kernel("cpu", _scan_cpu)
 selective_scan_op.register_kernel("cuda", _scan_cuda)
 
-causal_conv1d_op = torch.library.custom_op(
-    "vmexport::causal_conv1d", _conv, mutates_args=(), schema=f"({CONV_ARGUMENTS}) -> Tensor"
-)
+causal_conv1d_op = Operator("vmexport::causal_conv1d", _conv, schema=f"({CONV_ARGUMENTS}) -> Tensor")
 causal_conv1d_op.register_kernel("cpu", _conv_cpu)
 causal_conv1d_op.register_kernel("cuda", _conv_cuda)
 
@@ -135,7 +134,7 @@ def _scan_fake(
     D: Tensor | None, delta_bias: Tensor | None, z: Tensor | None,
     directions: Sequence[int], tokens_per_frame: int, class_token: int, scale: float, delta_softplus: bool,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    check_scan(u, delta, A, BC, D, delta_bias, z, directions, tokens_per_frame, class_token)
+    check_scan(u, delta, A, BC, D, delta_bias, z, directions, tokens_per_frame, class_token, scale)
     state = u.new_empty((*u.shape[:2], *A.shape[1:]), dtype=compute_dtype(u))
     return u.new_empty(u.shape[1:]), state
 

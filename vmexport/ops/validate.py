@@ -7,9 +7,11 @@ core: the reference, the fake tensors of tracing, and the export.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import reprlib
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, NoReturn
 
 from vmexport.errors import ShapeError
@@ -18,6 +20,11 @@ from vmexport.ops.schema import GRADIENT, MAX_DIRECTIONS, MAX_STATES, MAX_TAPS, 
 Shape = Sequence[int]
 """A tensor's shape; while a model is traced the numbers may be symbolic."""
 
+_MOST = 2**63 - 1
+"""The largest whole number of an attribute; the smallest is `-_MOST - 1`."""
+_MOST_SCALE = (2 - 2**-23) * 2.0**127
+"""The largest float32."""
+_ORDER_RANGE = int(min(ScanOrder)), int(max(ScanOrder))
 _ORDERS = ", ".join(f"{order.value} ({order.name.lower()})" for order in ScanOrder)
 
 
@@ -41,16 +48,68 @@ def refuse(operator: str, name: str, expected: object, got: object) -> NoReturn:
     raise ShapeError(f"{operator} cannot take its argument {name}", f"{name}: expected {expected}, got {got}")
 
 
-def check_directions(operator: str, directions: Sequence[Any]) -> tuple[int, ...]:
+def check_directions(operator: str, directions: Any) -> tuple[int, ...]:
     """The directions as whole numbers.
 
     Raises:
-        ShapeError: something in them is not a whole number.
+        ShapeError: they are no sequence, or something in them is no whole number or no scan order.
     """
-    for position, order in enumerate(directions):
+    unordered = isinstance(directions, Mapping | Set | bytes | bytearray)
+    try:
+        orders = () if unordered else tuple(directions)
+    except TypeError:
+        unordered = True
+    if unordered:
+        refuse(operator, "directions", f"a sequence of scan orders, {_ORDERS}", _shown(directions))
+    for position, order in enumerate(orders):
         if isinstance(order, bool) or not isinstance(order, Integral):
-            refuse(operator, f"directions[{position}]", f"a whole number, {_ORDERS}", repr(order))
-    return tuple(int(order) for order in directions)
+            refuse(operator, f"directions[{position}]", f"a whole number, {_ORDERS}", _shown(order))
+        if not _ORDER_RANGE[0] <= int(order) <= _ORDER_RANGE[1]:  # torch.compile may see symbols
+            refuse(operator, f"directions[{position}]", _ORDERS, _shown(order))
+    return tuple(int(order) for order in orders)
+
+
+def check_whole(operator: str, **attributes: object) -> None:
+    """Every attribute is a whole number of 64 bits; while a model is traced it may be a symbol for one.
+
+    Raises:
+        ShapeError: one is something else.
+    """
+    for name, value in attributes.items():
+        if type(value).__name__ == "SymInt":  # torch's; this module does without torch
+            continue
+        if not isinstance(value, Integral):
+            refuse(operator, name, "a whole number", _shown(value))
+        if not -_MOST - 1 <= int(value) <= _MOST:
+            refuse(operator, name, "a whole number of 64 bits", _shown(value))
+
+
+def check_scale(operator: str, scale: Any) -> float:
+    """The factor on the sum of the directions, which the kernels hold as float32.
+
+    Raises:
+        ShapeError: it is no number, or not finite in float32.
+    """
+    if isinstance(scale, bool) or not isinstance(scale, Real):
+        refuse(operator, "scale", "a number", _shown(scale))
+    try:
+        number = float(scale)
+    except OverflowError:
+        number = math.inf
+    if not abs(number) <= _MOST_SCALE:  # NaN compares with nothing
+        refuse(operator, "scale", "a finite number", _shown(scale))
+    return number
+
+
+def check_flag(operator: str, name: str, value: Any) -> bool:
+    """A switch as Python's bool; whole numbers count as C takes them.
+
+    Raises:
+        ShapeError: it is something else.
+    """
+    if not isinstance(value, Integral) and type(value).__name__ not in ("bool", "bool_"):  # NumPy's two names
+        refuse(operator, name, "True or False", _shown(value))
+    return bool(value)
 
 
 def scan_sizes(shapes: Mapping[str, Shape | None], directions: int) -> Sizes:
@@ -129,6 +188,8 @@ def check_order(
     """
     if class_token not in (0, 1):
         refuse(operator, "class_token", "0 or 1", class_token)
+    if length < class_token:
+        refuse(operator, "length (L)", "at least 1, the class token", length)
     patches = length - class_token
     for position, order in enumerate(directions):
         if order not in tuple(ScanOrder):
@@ -136,6 +197,13 @@ def check_order(
         by_frame = order in (ScanOrder.SPATIAL, ScanOrder.TEMPORAL)
         if by_frame and (tokens_per_frame < 1 or patches % tokens_per_frame):
             refuse(operator, "tokens_per_frame", f"a divisor of the {patches} patch tokens", tokens_per_frame)
+
+
+def _shown(value: object) -> str:
+    """A foreign value for a message, however long it is."""
+    if isinstance(value, Integral) and int(value).bit_length() > 64:  # Python refuses to print the longest
+        return f"a number of {int(value).bit_length()} bits"
+    return reprlib.repr(value)
 
 
 def _unpack(operator: str, name: str, shape: Shape | None, letters: str) -> tuple[int, ...]:

@@ -45,7 +45,7 @@ def open_runner(
 
     Raises:
         InputError: no such file or preset, or a damaged one.
-        UsageError: an unknown value of `library`, `threads` or `device`.
+        UsageError: an unknown value of `library`, `threads` or `device`, or a model of another kind.
     """
     options = SessionOptions(library=library, threads=threads, verbose=verbose, device=device)
     if is_onnx(model):

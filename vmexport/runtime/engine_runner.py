@@ -53,6 +53,7 @@ class EngineRunner(Runner):
     """
 
     rebuild = REBUILD_COMMAND
+    concurrent = False  # one set of buffers
 
     def __init__(self, path: Path | str, *, cuda_graph: bool = False, allow_failed: bool = False) -> None:
         super().__init__(str(path))

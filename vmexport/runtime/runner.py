@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vmexport.config import ModelInfo
 from vmexport.errors import InputError, ShapeError, UsageError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Array = NDArray[np.float32]
 
@@ -22,20 +28,40 @@ class Runner(ABC):
     """A model ready to classify clips; use it as `with open_runner(...) as run: logits = run(clips)`.
 
     Memory and threads of the backend are held only between enter and exit. A closed runner may be
-    entered again.
+    entered again. An open one may be entered once more, here or in another thread, and stays open until
+    everybody has left it and no call is running. Several threads may call it. A copy (`copy`, `pickle`) is a
+    closed runner of the same model, to be opened wherever it was brought.
 
     Args:
         source: name of the file or preset, for messages.
     """
+
+    concurrent: ClassVar[bool] = True
+    """Whether the backend computes several calls at a time; otherwise they wait for each other."""
 
     bounded: ClassVar[bool] = True
     """Whether only batches of `info.profile` are served; PyTorch takes any."""
     rebuild: ClassVar[str] = "vmexport onnx MODEL"
     """The command that, with another `--batch`, makes a file that serves it."""
 
+    _arguments: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Self:
+        """Remember the arguments, of which a copy is made."""
+        runner = super().__new__(cls)
+        runner._arguments = (arguments, named)
+        return runner
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arguments, named = self._arguments
+        return _new_runner, (type(self), arguments, named)
+
     def __init__(self, source: str) -> None:
         self.source = source
         self._info: ModelInfo | None = None
+        self._entered = self._running = 0
+        self._state = threading.Lock()  # of the three above
+        self._turn: AbstractContextManager[Any] = nullcontext() if self.concurrent else threading.Lock()
 
     @property
     def info(self) -> ModelInfo:
@@ -53,15 +79,19 @@ class Runner(ABC):
     def description(self) -> str:
         """What computes, in a few words, such as `ONNX Runtime 1.22, operator library`."""
 
-    def __enter__(self) -> Runner:
-        self._info = self._open()
+    def __enter__(self) -> Self:
+        with self._state:
+            if self._info is None:
+                self._info = self._open()
+            self._entered += 1
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._info = None
-        self._close()
+        with self._state:
+            self._entered = max(0, self._entered - 1)
+            self._close_unless_used()
 
     def __call__(self, clips: Any) -> Array:
         """Classify clips.
@@ -79,8 +109,31 @@ class Runner(ABC):
             UsageError: the runner is not open.
         """
         array = _as_array(clips, self.source)
-        check_clips(array, self.info, self.source, bounded=self.bounded, rebuild=self.rebuild)
-        return self._run(np.ascontiguousarray(array))
+        with self._in_use() as info:
+            check_clips(array, info, self.source, bounded=self.bounded, rebuild=self.rebuild)
+            with self._turn:
+                return self._run(np.ascontiguousarray(array))
+
+    @contextmanager
+    def _in_use(self) -> Iterator[ModelInfo]:
+        """Keep an open runner open, whoever leaves it meanwhile."""
+        with self._state:
+            if not self._entered or self._info is None:
+                raise _not_open(self.source)
+            info = self._info
+            self._running += 1
+        try:
+            yield info
+        finally:
+            with self._state:
+                self._running -= 1
+                self._close_unless_used()
+
+    def _close_unless_used(self) -> None:
+        """Close an open runner that nobody is in and that computes nothing."""
+        if self._info is not None and not self._entered and not self._running:
+            self._info = None
+            self._close()
 
     @abstractmethod
     def _open(self) -> ModelInfo:
@@ -170,6 +223,11 @@ def _shape_fix(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
     if len(got) == 5 and (got[4], *got[1:4]) == expected:
         return "the channels come last: numpy.moveaxis(clips, -1, 1)"
     return "sample, resize and crop as vmexport.predict does"
+
+
+def _new_runner(kind: type[Runner], arguments: tuple[Any, ...], named: dict[str, Any]) -> Runner:
+    """The closed runner that a copy is."""
+    return kind(*arguments, **named)
 
 
 def _not_open(source: str) -> UsageError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ The CPU stays for what the GPU's provider leaves out. Unless told otherwise that
 TF32, with 10 bits of mantissa.
 """
 LIBRARY_CHOICES = Library.all()
+MOST_THREADS = 4096
+"""More than any machine here has cores; far more would only fail to start."""
 ERRORS_ONLY, VERBOSE = 3, 1
 
 
@@ -54,9 +58,11 @@ class SessionOptions:
                 f"unknown value for library: {self.library!r}",
                 f"expected one of {', '.join(LIBRARY_CHOICES)}",
             )
-        if self.threads < 0:
+        whole = isinstance(self.threads, Integral) and not isinstance(self.threads, bool)
+        if not whole or not 0 <= self.threads <= MOST_THREADS:
             raise UsageError(
-                "threads must be 0 (all cores of this process) or positive", f"got {self.threads}"
+                "threads must be 0 (all cores of this process) or positive",
+                f"expected 0 to {MOST_THREADS}, got {reprlib.repr(self.threads)}",
             )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import reprlib
+
 import numpy as np
 import torch
 
 from vmexport.config import ModelInfo
-from vmexport.errors import EnvironmentProblem, OutOfMemory
+from vmexport.errors import EnvironmentProblem, OutOfMemory, UsageError
 from vmexport.model import VideoMamba
 from vmexport.model.float32 import full_float32
 from vmexport.model.freeze import FrozenVideoMamba, freeze
@@ -25,6 +27,9 @@ class TorchRunner(Runner):
         threads: threads of PyTorch while the runner is open; 0 leaves them alone.
         precision: "fp32" or "fp16", the precision of the frozen form.
         device: "cpu" or "cuda".
+
+    Raises:
+        UsageError: something that is no such network.
 
     Raises (on enter):
         EnvironmentProblem: PyTorch sees no GPU.
@@ -45,6 +50,12 @@ class TorchRunner(Runner):
         device: str = CPU,
     ) -> None:
         super().__init__(source)
+        if not isinstance(model, VideoMamba | FrozenVideoMamba):
+            raise UsageError(
+                f"cannot run {reprlib.repr(model)} as a model",
+                f"expected a VideoMamba, the name of a file or of a preset, got {type(model).__name__}",
+                "vmexport models lists the presets; vmexport.load_checkpoint reads a file",
+            )
         self._model = model
         self._threads = threads
         self._precision = precision
