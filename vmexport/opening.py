@@ -94,7 +94,7 @@ def read_bytes(path: Path | str, most: int) -> bytes:
             size = len(content)
     if size > most:
         raise InputError(
-            f"{path} is too large", f"{size} bytes or more; such a file has at most {most}", f"ls -l {path}"
+            f"{path} is too large", f"{size} bytes are too many, at most {most} are read", f"ls -l {path}"
         )
     return content
 

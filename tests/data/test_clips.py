@@ -170,15 +170,15 @@ def test_videos_are_decoded_ahead_but_only_a_few(videos: Path, monkeypatch: pyte
     """By all threads at once, in order, and no more after whoever asked has left."""
     loaded: list[Path] = []
     together = threading.Barrier(2)
+    index = whole(videos)
 
     def load(path: Path, *_: object) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-        if len(loaded) < 2:
+        if path in (index.samples[0].path, index.samples[1].path):
             together.wait(timeout=HANG_S)
         loaded.append(path)
         return np.zeros((1, 1), np.float32)
 
     monkeypatch.setattr("vmexport.data.views.load_clips", load)
-    index = whole(videos)
     found = EvaluationClips(index, SMALL).load(workers=2)
     assert [next(found).item, next(found).item] == [0, 1]
     first = [sample.path for sample in index.samples]

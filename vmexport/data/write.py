@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmexport.data.formats.index_file import index_text, portable
+from vmexport.data.formats.text import LARGEST_TEXT_BYTES
 from vmexport.data.index import VideoIndex
 from vmexport.errors import InputError, UsageError
 from vmexport.files import atomic_write, explain_write_error
+from vmexport.opening import read_bytes
 from vmexport.text import is_formula
 
 LABELS = "labels.txt"
@@ -100,7 +102,7 @@ def _write_lists(lists: Mapping[Path, VideoIndex]) -> list[Path]:
     """A list a part, then the class names."""
     labels = next(iter(lists)).parent / LABELS
     names = _lines(next(iter(lists.values())).classes, "class name")
-    if labels.exists() and labels.read_text(encoding="utf-8", errors="replace") != names:
+    if labels.exists() and read_bytes(labels, LARGEST_TEXT_BYTES) != names.encode():
         raise InputError(
             f"{labels} names other classes", "the lists would not fit to it", "write to another folder"
         )

@@ -21,6 +21,7 @@ from vmexport.eval.evaluation import evaluate
 from vmexport.eval.request import EvaluationRequest
 from vmexport.files import atomic_write
 from vmexport.model import load_checkpoint
+from vmexport.opening import read_bytes
 from vmexport.train import TrainingRequest
 from vmexport.train.plan import Plan, make_plan
 from vmexport.train.request import ordered
@@ -36,6 +37,7 @@ FOLDER = Path("ablation")
 
 RESULT = "ablation.json"
 """File in a finished row's folder, by which a second call knows that it is done."""
+LARGEST_ROW_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,7 @@ def _finished(folder: Path, identity: Mapping[str, Any]) -> AblationRow | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_bytes(path, LARGEST_ROW_BYTES).decode("utf-8"))
         row = AblationRow(**{**found["row"], "cells": tuple(found["row"]["cells"])})
         made_with = found["identity"]
     except (ValueError, KeyError, TypeError) as error:

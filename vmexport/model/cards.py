@@ -12,6 +12,7 @@ from typing import Any
 from vmexport.config import Architecture, Preprocessing
 from vmexport.errors import EnvironmentProblem, InputError, UsageError, VmexportError
 from vmexport.model.network import VideoMamba
+from vmexport.opening import read_bytes
 from vmexport.package import package_folders
 
 if sys.version_info >= (3, 11):
@@ -20,6 +21,7 @@ else:
     import tomli as tomllib
 
 
+LARGEST_CARD_BYTES = 1 << 20
 TRAINING_TABLES = ("recipe", "cropping")
 """Tables of a card that only training reads."""
 
@@ -88,8 +90,9 @@ def load_card(name_or_path: str | Path) -> Card:
             raise unknown_name(str(name_or_path), list(cards))
         path = cards[str(name_or_path)]
     try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
+        if not path.exists():
+            raise FileNotFoundError
+        content = tomllib.loads(read_bytes(path, LARGEST_CARD_BYTES).decode("utf-8"))
         _check_entries(content)
         return Card(
             name=path.stem,

@@ -9,6 +9,7 @@ from typing import Any
 
 from vmexport.data import VideoIndex, open_index
 from vmexport.errors import InputError, UsageError, VmexportError
+from vmexport.opening import read_bytes
 from vmexport.train.request import TrainingRequest
 from vmexport.train.state import FOLDER, checkpoints
 
@@ -26,6 +27,7 @@ REMEMBERED = (
 )
 """Entries of a request that a resumed run takes from the one before."""
 
+LARGEST_CONFIG_BYTES = 16 << 20
 CANDIDATES = 64
 """Folders looked at in search of a data set."""
 
@@ -179,7 +181,7 @@ def read_config(out: Path) -> dict[str, Any]:
     """
     path = out / CONFIG
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(path, LARGEST_CONFIG_BYTES).decode("utf-8"))
         if not isinstance(content, dict) or not {"request", "settings"} <= set(content):
             raise ValueError("expected the tables request and settings")
     except (OSError, ValueError) as error:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from vmexport.files import atomic_write, explain_write_error
+from vmexport.opening import read_bytes
 from vmexport.train.request import EpochRecord
 
 LOG = "log.jsonl"
 TABLE = "epochs.csv"
+LARGEST_LOG_BYTES = 1 << 30
 
 
 class RunLog:
@@ -85,7 +87,7 @@ def _lines(path: Path) -> Sequence[dict[str, Any]]:
     if not path.is_file():
         return []
     found = []
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for text in read_bytes(path, LARGEST_LOG_BYTES).decode("utf-8", errors="replace").splitlines():
         try:
             line = json.loads(text)
         except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
         InputError: another form, a name that is there twice, or numbers with gaps.
     """
     names = _from_json(path) if path.suffix.lower() == ".json" else _from_lines(path)
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice or not names:
         raise InputError(
             f"{path} is no list of class names",

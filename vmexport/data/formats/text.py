@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from vmexport.errors import InputError
+from vmexport.opening import read_bytes
 
 MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 """Byte order marks; PowerShell writes UTF-16 by itself."""
+
+LARGEST_TEXT_BYTES = 128 << 20
+"""Of one list."""
 
 
 def read_text(path: Path) -> str:
     """The whole text, without a byte order mark.
 
     Raises:
-        InputError: missing, unreadable, or no UTF-8 text (UTF-16 with a byte order mark is read too).
+        InputError: missing, unreadable, too large, or no UTF-8 text (UTF-16 with a byte order mark is read
+            too).
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}", error.strerror or str(error), f"ls -l {path}") from error
+    content = read_bytes(path, LARGEST_TEXT_BYTES)
     mark, encoding = next(((m, e) for m, e in MARKS if content.startswith(m)), (b"", "utf-8"))
     try:
         text = content[len(mark) :].decode(encoding)

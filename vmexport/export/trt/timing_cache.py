@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vmexport.errors import EnvironmentProblem, VmexportError
+from vmexport.errors import EnvironmentProblem, InputError, VmexportError
 from vmexport.export.trt.settings import OFF
 from vmexport.files import atomic_write, require_writable
 from vmexport.native.cache import prepare_root
+from vmexport.opening import read_bytes
 from vmexport.runtime.tensorrt.device import Gpu
 from vmexport.runtime.tensorrt.features import TensorRT
 from vmexport.runtime.tensorrt.logger import complaints, reason
 
 LOG = logging.getLogger("vmexport.tensorrt")
 FOLDER = "timing"
+LARGEST_CACHE_BYTES = 1 << 30
 WITHOUT = "go without: vmexport trt --timing-cache off   (or set XDG_CACHE_HOME to a folder of yours)"
 
 
@@ -87,11 +89,13 @@ def attach_cache(trt: TensorRT, config: Any, path: Path | None) -> TimingCache:
     cache = TimingCache(path)
     content = b""
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        LOG.info("a new timing cache: %s", path)
-    except OSError as error:
-        cache.notes.append(f"the timing cache {path} was ignored: {error.strerror or error}")
+        if path.exists():
+            content = read_bytes(path, LARGEST_CACHE_BYTES)
+        else:
+            LOG.info("a new timing cache: %s", path)
+    except (InputError, OSError) as error:
+        why = error.why if isinstance(error, InputError) else error.strerror or error
+        cache.notes.append(f"the timing cache {path} was ignored: {why}")
     if content:
         problem = _use(trt, config, content)
         cache.reused = not problem

@@ -17,7 +17,7 @@ from vmexport.config import ModelInfo
 from vmexport.config.names import WRITE_ENGINE
 from vmexport.errors import InputError, VmexportError
 from vmexport.files import atomic_write
-from vmexport.opening import check_readable
+from vmexport.opening import check_readable, read_bytes
 from vmexport.runtime.record import PARITY_ENTRY
 from vmexport.runtime.tensorrt.features import RTX, TENSORRT
 from vmexport.runtime.tensorrt.versions import HARDWARE_LEVELS, NO_COMPATIBILITY
@@ -139,9 +139,8 @@ def read_sidecar(engine: Path | str) -> EngineInfo:
     """
     path, rebuild = sidecar_path(engine), REBUILD.format(path=engine)
     try:
-        if path.stat().st_size > LARGEST_SIDECAR_BYTES:
-            raise ValueError(f"{path.stat().st_size} bytes are too many")
-        values = json.loads(path.read_text(encoding="utf-8"))
+        path.stat()
+        values = json.loads(read_bytes(path, LARGEST_SIDECAR_BYTES).decode("utf-8"))
     except FileNotFoundError as error:
         raise InputError(
             f"{engine} has no sidecar",
