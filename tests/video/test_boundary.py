@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 from films import film, numbered
 
-from vmexport.errors import InputError
-from vmexport.video import boxes, container, probe, read_frames
+from vmexport.config import Architecture
+from vmexport.errors import InputError, UsageError
+from vmexport.video import boxes, container, decode, info, load_clips, probe, read_frames
 
 IN_OPEN = 0x20
 
@@ -258,3 +259,15 @@ def test_strace_sees_no_other_file(tmp_path: Path, name: str) -> None:
     log = (tmp_path / "log").read_text().split(f'"{tmp_path / "begin"}"')[1].splitlines()[1:-1]
     assert log
     assert all(f'"{path}"' in line for line in log), log
+
+
+def test_what_one_call_reads_has_a_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = film(tmp_path / "a.mp4", 10)
+    monkeypatch.setattr(decode, "MOST_PIXELS_AT_ONCE", 1_999_999)
+    with pytest.raises(UsageError, match="2000000 pixels"):
+        read_frames(path, [1, 2], (1000, 1000))
+    with pytest.raises(UsageError, match="too many views"):
+        load_clips(path, Architecture(size=1024, frames=64), views="10x10")
+    monkeypatch.setattr(info, "MOST_FRAMES", 9)
+    with pytest.raises(InputError, match="10 frames, at most 9"):
+        probe(path)

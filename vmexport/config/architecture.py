@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from vmexport.config.budget import LARGEST_NUMBER, check_budget
 from vmexport.config.choices import ClsPosition
 from vmexport.config.settings import check_settings
 from vmexport.errors import UsageError
@@ -50,7 +51,8 @@ class Architecture:
         scale: factor on the sum of the directions (1.0; Vim's "div2" is 0.5).
 
     Raises:
-        UsageError: a value is out of range, or two values do not fit together.
+        UsageError: a value is out of range, two values do not fit together, or the network is beyond every
+            budget (`vmexport.config.budget`).
     """
 
     d_model: int = 384
@@ -148,13 +150,20 @@ def _check(a: Architecture) -> None:
         value = getattr(a, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise UsageError(f"{name} must be a whole number of at least 1", f"got {value!r}")
+        if value > LARGEST_NUMBER:
+            raise UsageError(
+                f"{name} is too large", f"at most {LARGEST_NUMBER}, got a number of {value.bit_length()} bits"
+            )
     for name in ("norm_eps", "scale"):
         value = getattr(a, name)
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not math.isfinite(value):
             raise UsageError(f"{name} must be a finite number", f"got {value!r}")
-    if a.dt_rank < 0:
-        raise UsageError("dt_rank must be 0 (automatic) or positive", f"got {a.dt_rank}")
+    if not 0 <= a.dt_rank <= LARGEST_NUMBER:
+        raise UsageError(
+            "dt_rank must be 0 (automatic) or positive",
+            f"at most {LARGEST_NUMBER}, got {a.dt_rank if a.dt_rank < 0 else 'more'}",
+        )
     for name, allowed in (
         ("cls_position", CLS_POSITIONS),
         ("position", POSITION_EMBEDDINGS),
@@ -175,6 +184,7 @@ def _check(a: Architecture) -> None:
             f"cls_position='middle' with directions {list(a.directions)}",
             "use cls_position='first', or the spatiotemporal order",
         )
+    check_budget(a)
 
 
 def _check_divides(total: int, part: int, total_name: str, part_name: str) -> None:

@@ -7,8 +7,10 @@ multiply-accumulate (MAC) is two floating-point operations (FLOPs).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vmexport.config.architecture import Architecture
+if TYPE_CHECKING:
+    from vmexport.config.architecture import Architecture
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,11 @@ from vmexport.config.choices import Sampling
 from vmexport.config.settings import check_settings
 from vmexport.errors import UsageError
 
+LARGEST_STRIDE = 1_000_000
+"""Frames between two sampled ones."""
+LARGEST_SIDE = 16_384
+"""Pixels of the shorter side after resizing."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -43,8 +48,8 @@ class Preprocessing:
             )
         colours = (*self.mean, *self.std)
         if (
-            self.stride < 1
-            or self.resize < 0
+            not 1 <= self.stride <= LARGEST_STRIDE
+            or not 0 <= self.resize <= LARGEST_SIDE
             or len(self.mean) != 3
             or len(self.std) != 3
             or not all(math.isfinite(value) for value in colours)
@@ -52,7 +57,8 @@ class Preprocessing:
         ):
             raise UsageError(
                 "preprocessing settings are out of range",
-                f"expected stride >= 1, resize >= 0, three finite means and deviations > 0, got {self}",
+                f"expected stride 1 to {LARGEST_STRIDE}, resize 0 to {LARGEST_SIDE}, three finite means and "
+                f"deviations > 0, got {self}",
                 "for example preprocessing.stride=2",
             )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vmexport.config import Architecture, Preprocessing
-from vmexport.errors import InputError
+from vmexport.config.budget import MOST_VALUES
+from vmexport.errors import InputError, UsageError
 from vmexport.video.decode import FrameReader
 from vmexport.video.sampling import Views, clip_indices, parse_views
 from vmexport.video.transform import crops, normalise, resized_size, shorter_side
@@ -36,7 +38,7 @@ def load_clips(
         (V, 3, T, size, size) float32; view `clip * crops + crop`.
 
     Raises:
-        UsageError: the views cannot be read, or resize is below the model's size.
+        UsageError: the views cannot be read or are too many, or resize is below the model's size.
         InputError: the file is no complete, decodable video, or the model does not take RGB.
     """
     views, preprocessing = parse_views(views), preprocessing or Preprocessing()
@@ -45,6 +47,14 @@ def load_clips(
             "the model does not take RGB frames", f"it has {architecture.in_channels} input channels"
         )
     side, size = shorter_side(architecture, preprocessing), architecture.size
+    values = views.total * math.prod(architecture.clip_shape)
+    if values > MOST_VALUES:
+        raise UsageError(
+            f"too many views of one video: {views}",
+            f"{views.total} views of {math.prod(architecture.clip_shape)} values are {values}, at most "
+            f"{MOST_VALUES} are made",
+            "for example --views 1x1",
+        )
     with FrameReader(path) as reader:
         info = reader.info
         height, width = resized_size(info.height, info.width, side)

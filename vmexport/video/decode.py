@@ -28,6 +28,9 @@ LOOK_AHEAD = 4
 """Frames decoded past the last wanted one where the codec reorders frames: a damaged frame that a wanted one
 refers to is often shown, and reported, only after it."""
 
+MOST_PIXELS_AT_ONCE = 1 << 30
+"""Of all frames that one call reads; 3.2 GB."""
+
 INTERPOLATION = (
     Interpolation.BILINEAR
     | getattr(Interpolation, "ACCURATE_RND", 0)  # PyAV >= 18; 17 is one grey level less exact
@@ -90,7 +93,7 @@ class FrameReader:
             (N, height, width, 3) uint8, RGB, turned as displayed.
 
         Raises:
-            UsageError: an index outside 0 .. frames - 1.
+            UsageError: an index outside 0 .. frames - 1, or more than `MOST_PIXELS_AT_ONCE` in all.
             InputError: a wanted frame is missing or damaged.
         """
         wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
@@ -100,6 +103,13 @@ class FrameReader:
                 f"expected 0 to {self.info.frames - 1}, got {wanted.min()} to {wanted.max()}",
             )
         height, width = size or (self.info.height, self.info.width)
+        if wanted.size * height * width > MOST_PIXELS_AT_ONCE:
+            raise UsageError(
+                f"too many pixels of {self.info.path} at once",
+                f"{wanted.size} frames of {width} x {height} are {wanted.size * height * width} pixels, "
+                f"at most {MOST_PIXELS_AT_ONCE} are read",
+                "read fewer frames, fewer views or smaller pictures",
+            )
         out = np.empty((wanted.size, height, width, 3), dtype=np.uint8)
         for span in self._spans(np.unique(wanted)):
             for index, frame in self._frames_of(span):
@@ -154,20 +164,21 @@ class FrameReader:
             _TimesOutOfOrderError: from the beginning: times that do not ascend.
             InputError: from the beginning: damage.
         """
-        remaining = [int(index) for index in span]
+        waiting = 0  # place in the span of the next index to yield
         shown, shown_at = None, -np.inf
         ahead = LOOK_AHEAD if self._stream.codec_context.has_b_frames else 0
         for time, frame in self._decode(after_seek):
-            if shown is None and after_seek and time > self.info.time_of(remaining[0]):
+            if shown is None and after_seek and time > self.info.time_of(int(span[0])):
                 raise _UnsoundSeekError
-            while remaining and shown is not None and time > self.info.time_of(remaining[0]):
-                yield remaining.pop(0), shown
-            if not remaining:
+            while waiting < len(span) and shown is not None and time > self.info.time_of(int(span[waiting])):
+                yield int(span[waiting]), shown
+                waiting += 1
+            if waiting == len(span):
                 if ahead == 0:
                     return
                 ahead -= 1
             shown, shown_at = frame, time
-        for index in remaining:
+        for index in map(int, span[waiting:]):
             if shown is None or self.info.time_of(index) > shown_at + _duration(shown, self.info.fps):
                 raise self._fault(after_seek, self.info.time_of(index), "the data ends before it")
             yield index, shown

@@ -13,6 +13,9 @@ from vmexport.video.cadence import cadence_of
 from vmexport.video.container import REENCODE, open_video, reason
 from vmexport.video.orientation import Orientation, orientation_of
 
+MOST_FRAMES = 1 << 24
+"""Of one film; at 60 a second, three days of them."""
+
 
 @dataclass(frozen=True)
 class VideoInfo:
@@ -72,6 +75,12 @@ def probe(path: Path | str) -> VideoInfo:
         timed = first.pts is not None and _has_display_times(container, stream)
         start = float((first.pts or 0) * (stream.time_base or 1)) if timed else 0.0
         cadence = cadence_of(container, stream, path, start if timed else None)
+        if cadence.frames > MOST_FRAMES:
+            raise InputError(
+                f"{path} is too long",
+                f"it has {cadence.frames} frames, at most {MOST_FRAMES} are read",
+                f"cut it: ffmpeg -i {path} -c copy -f segment -segment_time 3600 part%d.mp4",
+            )
         orientation = orientation_of(first)
         height, width = orientation.size(first.height, first.width)
         return VideoInfo(

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmexport.config import Architecture, Preprocessing
+from vmexport.config.preprocessing import LARGEST_SIDE
 from vmexport.errors import InputError, UsageError
 from vmexport.video.sampling import crop_starts
 
-MAX_LONG_SIDE = 16384
+MAX_LONG_SIDE = LARGEST_SIDE
 """Longest side after resizing, in pixels; a strip of a picture beyond it is refused, not allocated."""
 
 
