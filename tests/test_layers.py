@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 LAYERS = (
-    {"text", "errors", "extras", "package", "debris", "files", "opening"},
+    {"text", "documents", "errors", "extras", "package", "debris", "files", "opening"},
     {"config"},
     {"native"},
     {"ops"},

@@ -76,9 +76,9 @@ def test_a_card_of_ones_own(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="d_model must be a whole number"):
         create_model(path)
     for text, words in (
-        ("", "no table"),
+        ("", "it lacks 'architecture'"),
         ("[architecture]\n[recpie]\n", "unknown entry 'recpie'"),
-        ("recipe = 3\n[architecture]\n", "recipe is no table"),
+        ("recipe = 3\n[architecture]\n", "recipe should be object . null, got int"),
         ("[architecture]\ndepht = 1\n", "unknown architecture setting: depht: the settings are"),
     ):
         path.write_text(text)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
+from vmexport.documents import parse_toml
 from vmexport.errors import UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 Settings = Annotated[
     list[str] | None,
@@ -39,8 +34,8 @@ def parse_settings(texts: Sequence[str] | None, by_option: Mapping[str, Any]) ->
         if not equals or not name.strip():
             raise UsageError(f"cannot read --set {text}", "expected NAME=VALUE", "--set recipe.drop_path=0.2")
         try:
-            changes[name.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+            changes[name.strip()] = parse_toml(f"value = {value}")["value"]
+        except ValueError:
             changes[name.strip()] = value.strip()
     for name, value in by_option.items():
         if value is None:

@@ -7,16 +7,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from vmexport.config.architecture import Architecture
-from vmexport.config.choices import PRECISIONS
+from vmexport.config.choices import Precision
 from vmexport.config.preprocessing import Preprocessing
 from vmexport.config.profile import BatchProfile
-from vmexport.errors import InputError, VmexportError
+from vmexport.documents import fit, parse_json
+from vmexport.errors import InputError, VmexportError, brief
 
 PREFIX = "vmexport."
 FORMAT_VERSION = "1"
 FORM_ENTRY, PORTABLE = "form", "portable"
 """Key and value in `ModelInfo.extra` of a portable ONNX file."""
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    """What `ModelInfo.to_dict` writes; what it wrote in older files may lack entries."""
+
+    architecture: dict[str, Any]
+    labels: tuple[str, ...] = ()
+    preprocessing: dict[str, Any] = {}
+    profile: str | int = "1"
+    precision: Precision = Precision.FP32
+    extra: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -80,18 +94,16 @@ class ModelInfo:
         """The reverse of `to_dict`.
 
         Raises:
-            KeyError, TypeError, ValueError, AttributeError, VmexportError: it is no such dictionary.
+            ValueError, VmexportError: it is no such dictionary.
         """
-        precision = str(values.get("precision", "fp32"))
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision should be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        found = fit(values, _Document)
         return cls(
-            architecture=Architecture.from_dict(values["architecture"]),
-            labels=tuple(str(label) for label in values.get("labels", ())),
-            preprocessing=Preprocessing.from_dict(values.get("preprocessing", {})),
-            profile=BatchProfile.parse(values.get("profile", "1")),
-            precision=precision,
-            extra={str(key): str(value) for key, value in values.get("extra", {}).items()},
+            architecture=Architecture.from_dict(found.architecture),
+            labels=found.labels,
+            preprocessing=Preprocessing.from_dict(found.preprocessing),
+            profile=BatchProfile.parse(found.profile),
+            precision=found.precision.value,
+            extra=found.extra,
         )
 
     @classmethod
@@ -111,10 +123,12 @@ class ModelInfo:
         if entries.pop("format", FORMAT_VERSION) != FORMAT_VERSION:
             raise InputError(f"{source} has a newer metadata format", "", "pip install --upgrade vmexport")
         try:
-            known = {key: json.loads(entries.pop(key)) for key in _KNOWN if key in entries}
+            known = {key: parse_json(entries.pop(key)) for key in _KNOWN if key in entries}
             return cls.from_dict({**known, "extra": entries})
-        except (ValueError, TypeError, AttributeError, VmexportError) as error:
-            raise InputError(f"the metadata of {source} is damaged", str(error)) from error
+        except (ValueError, VmexportError) as error:
+            raise InputError(
+                f"the metadata of {source} is damaged", brief(error), "copy it again, or write it again"
+            ) from error
 
 
 _KNOWN = ("architecture", "labels", "preprocessing", "profile", "precision")

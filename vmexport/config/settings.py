@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_type_hints
 
+from vmexport.documents import fit
 from vmexport.errors import UsageError
 
 
@@ -22,6 +23,7 @@ def check_settings(table: str, defaults: Any, values: Mapping[str, Any]) -> None
         UsageError: an unknown name or a value of another type.
     """
     known = {field.name: getattr(defaults, field.name) for field in fields(defaults)}
+    types = get_type_hints(type(defaults))
     for name, value in values.items():
         if name not in known:
             raise UsageError(
@@ -29,21 +31,14 @@ def check_settings(table: str, defaults: Any, values: Mapping[str, Any]) -> None
                 f"the settings are {', '.join(sorted(known))}",
                 "correct the name",
             )
-        if not _fits(value, known[name]):
+        try:
+            fit(value, types[name])
+        except ValueError as error:
             raise UsageError(
                 f"{name} must be {_kind(known[name])}",
-                f"got {value!r}",
+                f"got {value!r}: {error}",
                 f"for example {table}.{name}={json.dumps(known[name])}",
-            )
-
-
-def _fits(value: Any, default: Any) -> bool:
-    """Whether a value has the type of a default; whole numbers are numbers too, truth values are none."""
-    if isinstance(default, tuple):
-        return isinstance(value, list | tuple) and all(_fits(one, default[0]) for one in value)
-    if isinstance(default, float):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is type(default)
+            ) from None
 
 
 def _kind(default: Any) -> str:

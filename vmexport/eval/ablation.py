@@ -9,19 +9,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import torch
 
 from vmexport.config import ModelInfo
 from vmexport.config.flops import count, count_parameters
 from vmexport.config.progress import Progress
-from vmexport.errors import InputError, UsageError
+from vmexport.documents import fit, read_json
+from vmexport.errors import InputError, UsageError, VmexportError, brief
 from vmexport.eval.ablation_plan import EMBEDDING, WIDTH, Variant
 from vmexport.eval.ablation_plan import table as paper_table
 from vmexport.eval.evaluation import evaluate
 from vmexport.eval.request import EvaluationRequest
 from vmexport.files import atomic_write
 from vmexport.model import load_checkpoint
-from vmexport.opening import read_bytes
 from vmexport.train import TrainingRequest
 from vmexport.train.plan import Plan, make_plan
 from vmexport.train.request import ordered
@@ -37,7 +38,6 @@ FOLDER = Path("ablation")
 
 RESULT = "ablation.json"
 """File in a finished row's folder, by which a second call knows that it is done."""
-LARGEST_ROW_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -238,6 +238,13 @@ def _identity(request: TrainingRequest, views: str) -> dict[str, Any]:
     }
 
 
+class _Result(msgspec.Struct):
+    """What is kept of a finished row."""
+
+    row: AblationRow
+    identity: dict[str, Any]
+
+
 def _finished(folder: Path, identity: Mapping[str, Any]) -> AblationRow | None:
     """The row of an earlier call, or None.
 
@@ -248,11 +255,10 @@ def _finished(folder: Path, identity: Mapping[str, Any]) -> AblationRow | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(read_bytes(path, LARGEST_ROW_BYTES).decode("utf-8"))
-        row = AblationRow(**{**found["row"], "cells": tuple(found["row"]["cells"])})
-        made_with = found["identity"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged", str(error), f"rm -r {folder}") from error
+        found = fit(read_json(path), _Result)
+    except (ValueError, VmexportError) as error:
+        raise InputError(f"{path} is damaged", brief(error), f"rm -r {folder}") from error
+    row, made_with = found.row, found.identity
     if made_with != identity:
         names = [name for name in identity if made_with.get(name) != identity[name]]
         raise InputError(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vmexport.config import ModelInfo
 from vmexport.config.names import WRITE_ONNX
 from vmexport.errors import InputError
 from vmexport.opening import check_readable
-from vmexport.runtime.onnx_runner import OnnxRunner
+from vmexport.runtime.onnx_runner import OnnxRunner, not_utf8
 
 if TYPE_CHECKING:
     import onnx
@@ -33,10 +33,26 @@ def load_onnx(path: Path | str) -> onnx.ModelProto:
     path = Path(path)
     check_readable(path, WRITE_ONNX)
     try:
-        return onnx.load(str(path))
+        model = onnx.load(str(path))
     except Exception as error:  # protobuf's own error is not exported by onnx
         fix = f"export it again: {WRITE_ONNX}"
         raise InputError(f"{path} is not an ONNX model, or a damaged one", str(error), fix) from error
+    if not _is_text(model):
+        raise not_utf8(str(path))
+    return model
+
+
+def _is_text(model: onnx.ModelProto) -> bool:
+    """Whether every name and text of a model is UTF-8; protobuf hands out bytes where one is not."""
+    messages: list[Any] = [model]
+    while messages:
+        for field, value in messages.pop().ListFields():
+            several = value if not isinstance(value, str | bytes) and hasattr(value, "__len__") else [value]
+            if field.type == field.TYPE_STRING and not all(isinstance(one, str) for one in several):
+                return False
+            if field.type == field.TYPE_MESSAGE:
+                messages.extend(several)
+    return True
 
 
 def read_info(path: Path | str) -> ModelInfo:

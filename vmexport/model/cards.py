@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from vmexport.config import Architecture, Preprocessing
-from vmexport.errors import EnvironmentProblem, InputError, UsageError, VmexportError
+from vmexport.documents import fit, read_toml
+from vmexport.errors import EnvironmentProblem, InputError, UsageError, VmexportError, brief
 from vmexport.model.network import VideoMamba
-from vmexport.opening import read_bytes
 from vmexport.package import package_folders
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-
-LARGEST_CARD_BYTES = 1 << 20
 TRAINING_TABLES = ("recipe", "cropping")
 """Tables of a card that only training reads."""
 
@@ -48,6 +42,18 @@ class Card:
     preprocessing: Preprocessing
     expected: tuple[Mapping[str, Any], ...] = ()
     training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    """What a card may hold."""
+
+    architecture: dict[str, Any]
+    summary: str = ""
+    source: str = ""
+    preprocessing: dict[str, Any] = {}
+    expected: tuple[dict[str, Any], ...] = ()
+    recipe: dict[str, Any] | None = None
+    cropping: dict[str, Any] | None = None
 
 
 def card_folders() -> list[Path]:
@@ -89,46 +95,24 @@ def load_card(name_or_path: str | Path) -> Card:
         if str(name_or_path) not in cards:
             raise unknown_name(str(name_or_path), list(cards))
         path = cards[str(name_or_path)]
+    if not path.exists():
+        raise InputError(f"there is no card {path}", "", "vmexport models lists the presets")
     try:
-        if not path.exists():
-            raise FileNotFoundError
-        content = tomllib.loads(read_bytes(path, LARGEST_CARD_BYTES).decode("utf-8"))
-        _check_entries(content)
+        found = fit(read_toml(path), _Document)
         return Card(
             name=path.stem,
-            summary=str(content.get("summary", "")),
-            source=str(content.get("source", "")),
-            architecture=Architecture.from_dict(content["architecture"]),
-            preprocessing=Preprocessing.from_dict(content.get("preprocessing", {})),
-            expected=tuple(content.get("expected", ())),
-            training={name: dict(content[name]) for name in TRAINING_TABLES if name in content},
+            summary=found.summary,
+            source=found.source,
+            architecture=Architecture.from_dict(found.architecture),
+            preprocessing=Preprocessing.from_dict(found.preprocessing),
+            expected=found.expected,
+            training={name: table for name in TRAINING_TABLES if (table := getattr(found, name)) is not None},
         )
-    except FileNotFoundError as error:
-        raise InputError(f"there is no card {path}", "", "vmexport models lists the presets") from error
-    except VmexportError as error:
+    except (ValueError, VmexportError) as error:
+        fix = error.fix if isinstance(error, VmexportError) else ""
         raise InputError(
-            f"the card {path} is damaged", f"{error.what}: {error.why}", error.fix or "vmexport models"
+            f"the card {path} is damaged", brief(error), fix or "compare it with a preset: vmexport models"
         ) from error
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
-        raise InputError(
-            f"the card {path} is damaged", str(error), "compare it with a preset: vmexport models"
-        ) from error
-
-
-def _check_entries(content: Mapping[str, Any]) -> None:
-    """Refuse a card without an architecture, entries it has no use for, and tables that are none.
-
-    Raises:
-        InputError: one of these.
-    """
-    tables = ("architecture", "preprocessing", *TRAINING_TABLES)
-    if "architecture" not in content:
-        raise InputError("it has no table [architecture]", f"it has {', '.join(content) or 'nothing'}")
-    for name, value in content.items():
-        if name not in (*tables, "summary", "source", "expected"):
-            raise InputError(f"it has an unknown entry {name!r}", f"the tables are {', '.join(tables)}")
-        if name in tables and not isinstance(value, Mapping):
-            raise InputError(f"{name} is no table", f"got {value!r}")
 
 
 def create_model(

@@ -66,9 +66,13 @@ class OnnxRunner(Runner):
 
     def _read_info(self) -> ModelInfo:
         """The metadata of the open session, which must name `clips` and `logits` besides."""
-        info = ModelInfo.from_metadata(self._session.get_modelmeta().custom_metadata_map, self.source)
-        inputs = [value.name for value in self._session.get_inputs()]
-        outputs = [value.name for value in self._session.get_outputs()]
+        try:
+            texts = self._session.get_modelmeta().custom_metadata_map
+            inputs = [value.name for value in self._session.get_inputs()]
+            outputs = [value.name for value in self._session.get_outputs()]
+        except UnicodeDecodeError as error:
+            raise not_utf8(self.source) from error
+        info = ModelInfo.from_metadata(texts, self.source)
         if inputs != [INPUT_NAME] or outputs != [OUTPUT_NAME]:
             raise InputError(
                 f"{self.source} is not a vmexport model",
@@ -94,6 +98,15 @@ class OnnxRunner(Runner):
         except Exception as error:  # onnxruntime raises a dozen unrelated classes and plain RuntimeError
             raise _explain_run(error, self.source) from error
         return logits.astype(np.float32, copy=False)
+
+
+def not_utf8(source: str) -> InputError:
+    """The error for an ONNX file whose names or metadata are no text."""
+    return InputError(
+        f"the metadata of {source} is damaged",
+        "a name or a text in it is not UTF-8",
+        f"copy it again, or export it again: {WRITE_ONNX}",
+    )
 
 
 def _explain_run(error: Exception, source: str) -> Exception:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from vmexport.config import ModelInfo
 from vmexport.config.names import WRITE_ONNX
+from vmexport.documents import fit, parse_json
 from vmexport.errors import InputError, ParityError
 from vmexport.runtime.compare import ParityReport
 
@@ -40,6 +42,22 @@ def parity_record(report: ParityReport | None, library: str) -> str:
     )
 
 
+def read_record(info: ModelInfo, source: str) -> dict[str, Any]:
+    """The parity record of a file, empty where it has none; `source` names the file in errors.
+
+    Raises:
+        InputError: the record cannot be read, so that nobody knows what it says.
+    """
+    try:
+        return fit(parse_json(info.extra.get(PARITY_ENTRY, "{}")), dict[str, Any])
+    except ValueError as error:
+        raise InputError(
+            f"the metadata of {source} is damaged",
+            f"its parity record: {error}",
+            f"export it again: {WRITE_ONNX}",
+        ) from error
+
+
 def refuse_failed(info: ModelInfo, source: str, fix: str = "") -> None:
     """Refuse a file that its own export marked as different from the network it came from.
 
@@ -52,15 +70,8 @@ def refuse_failed(info: ModelInfo, source: str, fix: str = "") -> None:
         ParityError: the parity record says `failed`.
         InputError: the record cannot be read, so that nobody knows what it says.
     """
-    try:
-        record = json.loads(info.extra.get(PARITY_ENTRY, "{}"))
-    except ValueError as error:
-        raise InputError(
-            f"the metadata of {source} is damaged",
-            f"its parity record: {error}",
-            f"export it again: {WRITE_ONNX}",
-        ) from error
-    if isinstance(record, dict) and record.get("status") == PARITY_FAILED:
+    record = read_record(info, source)
+    if record.get("status") == PARITY_FAILED:
         raise ParityError(
             f"{source} is marked: its export failed the parity check",
             str(record.get("reason", "")),

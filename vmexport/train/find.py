@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from vmexport.config.choices import Layout
 from vmexport.data import VideoIndex, open_index
-from vmexport.errors import InputError, UsageError, VmexportError
-from vmexport.opening import read_bytes
+from vmexport.documents import fit, read_json
+from vmexport.errors import InputError, UsageError, VmexportError, brief
+from vmexport.train.card import RunSettings
 from vmexport.train.request import TrainingRequest
 from vmexport.train.state import FOLDER, checkpoints
 
 RUNS = Path("runs")
 CONFIG = "config.json"
-REMEMBERED = (
-    "data",
-    "layout",
-    "videos",
-    "fold",
-    "init_cls_position",
-    "init_scale",
-    "init_weights",
-    "interpolate_space",
-)
-"""Entries of a request that a resumed run takes from the one before."""
 
-LARGEST_CONFIG_BYTES = 16 << 20
+
+class Remembered(msgspec.Struct):
+    """Entries of a request that a resumed run takes from the one before; older runs may lack some."""
+
+    data: str | msgspec.UnsetType | None = msgspec.UNSET
+    layout: Layout | msgspec.UnsetType = msgspec.UNSET
+    videos: str | msgspec.UnsetType | None = msgspec.UNSET
+    fold: int | msgspec.UnsetType = msgspec.UNSET
+    init_cls_position: str | msgspec.UnsetType | None = msgspec.UNSET
+    init_scale: float | msgspec.UnsetType | None = msgspec.UNSET
+    init_weights: str | msgspec.UnsetType | None = msgspec.UNSET
+    interpolate_space: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class RunConfig(msgspec.Struct):
+    """What is read of a run's `config.json`.
+
+    Attributes:
+        request: what it was asked.
+        settings: its tables, as `RunSettings.from_tables` takes them.
+        card: name of the card that it began with.
+    """
+
+    request: Remembered
+    settings: dict[str, dict[str, Any]]
+    card: str = "run"
+
+
 CANDIDATES = 64
 """Folders looked at in search of a data set."""
 
@@ -162,18 +181,17 @@ def _newest(out: Path) -> Path:
 
 def _remember(request: TrainingRequest, out: Path) -> TrainingRequest:
     """What was not said now is as it was said before."""
-    saved = read_config(out)["request"]
+    saved = read_config(out).request
     default = TrainingRequest()
-    known = {field.name for field in fields(TrainingRequest)}
     changes: dict[str, Any] = {
-        name: saved[name]
-        for name in REMEMBERED
-        if name in saved and name in known and getattr(request, name) == getattr(default, name)
+        name: value
+        for name, value in msgspec.structs.asdict(saved).items()
+        if value is not msgspec.UNSET and getattr(request, name) == getattr(default, name)
     }
     return replace(request, out=out, **changes)
 
 
-def read_config(out: Path) -> dict[str, Any]:
+def read_config(out: Path) -> RunConfig:
     """The settings that a run was begun with.
 
     Raises:
@@ -181,13 +199,12 @@ def read_config(out: Path) -> dict[str, Any]:
     """
     path = out / CONFIG
     try:
-        content = json.loads(read_bytes(path, LARGEST_CONFIG_BYTES).decode("utf-8"))
-        if not isinstance(content, dict) or not {"request", "settings"} <= set(content):
-            raise ValueError("expected the tables request and settings")
-    except (OSError, ValueError) as error:
+        content = fit(read_json(path), RunConfig)
+        RunSettings.from_tables(content.settings)
+    except (ValueError, VmexportError) as error:
         raise InputError(
             f"the settings of the run {out} cannot be read",
-            f"{path}: {error}",
+            f"{path}: {brief(error)}",
             "start a new run: --output DIR",
         ) from error
     return content

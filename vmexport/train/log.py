@@ -7,8 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
+
+from vmexport.documents import fit
 from vmexport.files import atomic_write, explain_write_error
 from vmexport.opening import read_bytes
 from vmexport.train.request import EpochRecord
@@ -89,18 +92,30 @@ def _lines(path: Path) -> Sequence[dict[str, Any]]:
     found = []
     for text in read_bytes(path, LARGEST_LOG_BYTES).decode("utf-8", errors="replace").splitlines():
         try:
-            line = json.loads(text)
-        except ValueError:
+            line = fit(json.loads(text), dict[str, Any])  # a step's figures may be infinite
+            kind = fit(line, _Line).kind
+            if kind == "epoch":
+                _epoch(line)
+        except (ValueError, RecursionError):
             continue
-        if isinstance(line, dict) and isinstance(line.get("step"), int) and "kind" in line:
-            found.append(line)
+        found.append(line)
     return found
 
 
+class _Line(msgspec.Struct):
+    """What every line of a log has."""
+
+    kind: Literal["step", "epoch"]
+    step: int
+
+
 def _epoch(line: Mapping[str, Any]) -> EpochRecord:
-    """An epoch's record out of its line."""
-    values: dict[str, Any] = {field.name: line.get(field.name) for field in fields(EpochRecord)}
-    return EpochRecord(**values)
+    """An epoch's record out of its line.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return fit(line, EpochRecord)
 
 
 def _board(out: Path, step: int) -> Any:

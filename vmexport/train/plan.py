@@ -166,7 +166,7 @@ def _tables(
         return card_tables(card), card.name, said
     if request.resume is not None and request.out is not None:
         saved = read_config(Path(request.out))
-        return saved["settings"], str(saved.get("card", "run")), []
+        return saved.settings, saved.card, []
     card, sentence = choose_card(training)
     return card_tables(card), card.name, [sentence]
 

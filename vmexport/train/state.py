@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from vmexport.documents import fit, parse_json
 from vmexport.errors import InputError
 from vmexport.model import VideoMamba
 from vmexport.model.checkpoints.save import write_tensors
@@ -59,6 +61,14 @@ class Position:
     def begin_epoch(self) -> None:
         """Forget the sums of the last epoch."""
         self.loss_sum = self.correct = self.clips = self.seconds = self.training_seconds = 0.0
+
+
+class _Record(msgspec.Struct):
+    """What a checkpoint says besides its tensors."""
+
+    format: int
+    progress: Position
+    identity: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -150,13 +160,13 @@ def read_state(path: Path) -> SavedState:
                     "it holds a model alone",
                     f"start from its weights: vmexport train --init {path}",
                 )
-            record = json.loads(metadata[KEY])
-            if record["format"] != FORMAT:
+            record = fit(parse_json(metadata[KEY]), _Record)
+            if record.format != FORMAT:
                 raise InputError(
-                    f"{path} is of another version", f"format {record['format']}, expected {FORMAT}"
+                    f"{path} is of another version", f"format {record.format}, expected {FORMAT}"
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return SavedState(path, tensors, Position(**record["progress"]), record["identity"])
+            return SavedState(path, tensors, record.progress, record.identity)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"the checkpoint {path} is damaged",

@@ -46,8 +46,8 @@ def read_classes(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-NUMBER_FIRST = re.compile(r"(?P<number>\d+)[\s,:;]+(?P<name>\S.*)")
-NUMBER_LAST = re.compile(r"(?P<name>.*\S?)[\s,:;]+(?P<number>\d+)")
+NUMBER_FIRST = re.compile(r"(?P<number>\d{1,9})[\s,:;]+(?P<name>\S.*)")
+NUMBER_LAST = re.compile(r"(?P<name>.*\S?)[\s,:;]+(?P<number>\d{1,9})")
 HEADINGS = frozenset(
     ("id", "index", "number", "label", "class", "class_id", "label_id", "name", "class_name")
 )

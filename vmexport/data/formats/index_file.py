@@ -6,13 +6,23 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from vmexport.data.formats.catalogue import PART_NAMES, Catalogue, Entry
 from vmexport.data.formats.text import read_json
+from vmexport.documents import fit
 from vmexport.errors import InputError
 
 FORMAT = "vmexport data index 1"
+
+
+class _Index(msgspec.Struct):
+    """The file's content."""
+
+    classes: tuple[str, ...]
+    directional: bool
+    parts: dict[str, list[tuple[str, int]]]
 
 
 def read_index_file(path: Path, videos: Path | None) -> Catalogue:
@@ -33,23 +43,22 @@ def read_index_file(path: Path, videos: Path | None) -> Catalogue:
             f"write one: vmexport data index DATA -o {path}",
         )
     try:
-        base = videos or path.parent
-        parts = {
-            str(part): [
-                Entry(base / str(name), _whole(label), f"{path.name}, {part} {number}")
-                for number, (name, label) in enumerate(entries)
-            ]
-            for part, entries in value["parts"].items()
-        }
-        classes = tuple(str(name) for name in value["classes"])
-        directional = bool(value["directional"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        found = fit(value, _Index)
+    except ValueError as error:
         raise InputError(
-            f"{path} is damaged", repr(error), f"write it again: vmexport data index DATA -o {path}"
+            f"{path} is damaged", str(error), f"write it again: vmexport data index DATA -o {path}"
         ) from error
+    base = videos or path.parent
+    parts = {
+        part: [
+            Entry(base / name, label, f"{path.name}, {part} {number}")
+            for number, (name, label) in enumerate(entries)
+        ]
+        for part, entries in found.parts.items()
+    }
     if not set(parts) <= set(PART_NAMES):
         raise InputError(f"{path} has unknown parts", f"{', '.join(parts)}", "they are train, val and test")
-    return Catalogue("index", path.parent, classes, parts, True, directional, [path])
+    return Catalogue("index", path.parent, found.classes, parts, True, found.directional, [path])
 
 
 def index_text(
@@ -79,10 +88,3 @@ def portable(path: Path, folder: Path) -> str:
     """A path relative to a folder where it is below it, else the absolute path."""
     whole, base = Path(os.path.abspath(path)), Path(os.path.abspath(folder))  # noqa: PTH100 - keeps links
     return whole.relative_to(base).as_posix() if whole.is_relative_to(base) else str(whole)
-
-
-def _whole(value: Any) -> int:
-    """A label, which must be a whole number and not a truth value."""
-    if type(value) is not int:
-        raise TypeError(f"the label {value!r} is no whole number")
-    return value

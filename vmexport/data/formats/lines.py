@@ -12,6 +12,9 @@ from vmexport.errors import InputError
 SEPARATORS = ("\t", ",", ";", " ")
 """What may stand between path and label, tried in this order; paths may hold the later ones."""
 
+MOST_DIGITS = 18
+"""Of a label: what is longer is no number of a class, and may be longer than `int` takes."""
+
 ANNOTATION_COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 """Columns of the lists that Kinetics itself publishes."""
 
@@ -120,7 +123,10 @@ def _first_bad(lines: list[tuple[int, str]]) -> tuple[int, str]:
 def _is_label(text: str, numeric: bool) -> bool:
     """Whether a text is a class number, or at least something."""
     text = text.strip().strip('"')
-    return text.lstrip("-").isascii() and text.lstrip("-").isdigit() if numeric else bool(text)
+    if not numeric:
+        return bool(text)
+    digits = text.lstrip("-")
+    return digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS
 
 
 def _is_heading(text: str) -> bool:
@@ -144,7 +150,7 @@ def _annotation(line: str, where: str) -> Line:
     cells = _cells(line, ",")
     try:
         label, name = cells[0], f"{cells[1]}_{int(float(cells[2])):06d}_{int(float(cells[3])):06d}.mp4"
-    except (IndexError, ValueError) as error:
+    except (IndexError, ValueError, OverflowError) as error:
         raise InputError(
             f"{where} is no annotation of Kinetics: {line[:80]!r}", f"expected {','.join(ANNOTATION_COLUMNS)}"
         ) from error

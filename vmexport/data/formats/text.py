@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import codecs
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+from vmexport.documents import parse_json
 from vmexport.errors import InputError
 from vmexport.opening import read_bytes
 
@@ -58,7 +58,8 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: as `read_text`, or no JSON.
     """
+    text = read_text(path)
     try:
-        return json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         raise InputError(f"{path} is not valid JSON", str(error), "download or copy it again") from error

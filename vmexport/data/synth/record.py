@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from vmexport.documents import read_json
 from vmexport.errors import InputError, UsageError
 from vmexport.files import explain_write_error
-from vmexport.opening import read_bytes
 
 RECORD = "synthetic.json"
 """File that says how a set was made, and names every file of it."""
@@ -118,8 +118,8 @@ def _named(folder: Path) -> set[str]:
     if not (folder / RECORD).is_file():
         raise InputError(what, f"it has no {RECORD}; replacing it could lose your files", ELSEWHERE)
     try:
-        record = json.loads(read_bytes(folder / RECORD, LARGEST_RECORD_BYTES))
-    except (ValueError, RecursionError) as error:
+        record = read_json(folder / RECORD, LARGEST_RECORD_BYTES)
+    except ValueError as error:
         raise InputError(what, f"its {RECORD} cannot be read: {error}", ELSEWHERE) from error
     files = record.get("files") if isinstance(record, dict) and record.get("made_by") == MADE_BY else None
     if not isinstance(files, list) or not all(isinstance(name, str) for name in files):

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from vmexport.config import ModelInfo
 from vmexport.config.names import WRITE_ENGINE
-from vmexport.errors import InputError, VmexportError
+from vmexport.documents import fit, read_json
+from vmexport.errors import InputError, VmexportError, brief
 from vmexport.files import atomic_write
-from vmexport.opening import check_readable, read_bytes
-from vmexport.runtime.record import PARITY_ENTRY
-from vmexport.runtime.tensorrt.features import RTX, TENSORRT
-from vmexport.runtime.tensorrt.versions import HARDWARE_LEVELS, NO_COMPATIBILITY
+from vmexport.opening import check_readable
+from vmexport.runtime.record import read_record
+from vmexport.runtime.tensorrt.versions import NO_COMPATIBILITY
 
 FORMAT_VERSION = 1
-LARGEST_SIDECAR_BYTES = 16 << 20
 REBUILD = "build it again: vmexport trt MODEL -o {path}"
 
 
@@ -77,8 +77,7 @@ class EngineInfo:
     @property
     def parity(self) -> dict[str, Any]:
         """The parity record; empty where there is none."""
-        record = json.loads(self.model.extra.get(PARITY_ENTRY, "{}"))
-        return record if isinstance(record, dict) else {}
+        return read_record(self.model, "an engine")
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary that JSON can hold."""
@@ -138,17 +137,16 @@ def read_sidecar(engine: Path | str) -> EngineInfo:
         InputError: there is no sidecar, it is damaged, or of a newer format.
     """
     path, rebuild = sidecar_path(engine), REBUILD.format(path=engine)
-    try:
-        path.stat()
-        values = json.loads(read_bytes(path, LARGEST_SIDECAR_BYTES).decode("utf-8"))
-    except FileNotFoundError as error:
+    if not path.exists():
         raise InputError(
             f"{engine} has no sidecar",
             f"{path} does not exist, which says what the engine takes and where it runs",
             f"copy both files together, or {rebuild}",
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"cannot read {path}", str(error), rebuild) from error
+        )
+    try:
+        values = read_json(path)
+    except (ValueError, VmexportError) as error:
+        raise InputError(f"cannot read {path}", brief(error), rebuild) from error
     if not isinstance(values, dict) or "format" not in values:
         raise InputError(f"{path} was not written by vmexport", "it names no format", rebuild)
     if values["format"] != FORMAT_VERSION:
@@ -158,9 +156,8 @@ def read_sidecar(engine: Path | str) -> EngineInfo:
         )
     try:
         return _parse(values)
-    except (KeyError, TypeError, ValueError, AttributeError, VmexportError) as error:
-        why = f"it lacks {error}" if isinstance(error, KeyError) else str(error).replace("\n", "; ")
-        raise InputError(f"{path} is damaged", why, rebuild) from error
+    except (ValueError, VmexportError) as error:
+        raise InputError(f"{path} is damaged", brief(error), rebuild) from error
 
 
 def read_engine(path: Path | str) -> tuple[EngineInfo, bytes]:
@@ -198,41 +195,39 @@ def check_digest(path: Path | str, engine: bytes, info: EngineInfo) -> None:
         )
 
 
-def _parse(values: Mapping[str, Any]) -> EngineInfo:
-    """The record in a dictionary; any error means that it is damaged."""
-    known = {field.name for field in fields(EngineInfo)}
-    unknown = sorted(set(values) - known - {"format"})
-    missing = sorted(known - set(values))
-    if unknown or missing:
-        raise ValueError(f"unknown entries {unknown}, missing entries {missing}")
-    plugin = values["plugin"]
-    info = EngineInfo(
-        model=ModelInfo.from_dict(_of_type(values, "model", dict)),
-        flavour=_one_of(values, "flavour", (TENSORRT, RTX)),
-        version=_of_type(values, "version", str),
-        compute_capabilities=tuple(str(word) for word in _of_type(values, "compute_capabilities", list)),
-        gpu=_of_type(values, "gpu", str),
-        cuda=_of_type(values, "cuda", str),
-        plugin=None if plugin is None else PluginRecord(str(plugin["version"]), bool(plugin["embedded"])),
-        hardware_compatibility=_one_of(values, "hardware_compatibility", HARDWARE_LEVELS),
-        version_compatible=_of_type(values, "version_compatible", bool),
-        size_bytes=_of_type(values, "size_bytes", int),
-        sha256=_of_type(values, "sha256", str),
-    )
-    if not info.compute_capabilities:
-        raise ValueError("it names no compute capability")
+class _Plugin(msgspec.Struct, forbid_unknown_fields=True):
+    """What a `PluginRecord` becomes."""
+
+    version: str
+    embedded: bool
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    """What `EngineInfo.to_dict` writes."""
+
+    format: int
+    model: dict[str, Any]
+    flavour: Literal["tensorrt", "rtx"]
+    version: str
+    compute_capabilities: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    gpu: str
+    cuda: str
+    plugin: _Plugin | None
+    hardware_compatibility: Literal["none", "ampere_plus", "same_compute_capability"]
+    version_compatible: bool
+    size_bytes: Annotated[int, msgspec.Meta(ge=0)]
+    sha256: str
+
+
+def _parse(values: Any) -> EngineInfo:
+    """The record in a dictionary.
+
+    Raises:
+        ValueError, VmexportError: it is damaged.
+    """
+    found = msgspec.structs.asdict(fit(values, _Document))
+    del found["format"]
+    plugin = found["plugin"] and PluginRecord(found["plugin"].version, found["plugin"].embedded)
+    info = EngineInfo(**{**found, "model": ModelInfo.from_dict(found["model"]), "plugin": plugin})
+    _ = info.parity  # a record that nobody can read is damage too
     return info
-
-
-def _of_type(values: Mapping[str, Any], name: str, kind: type) -> Any:
-    """An entry that must have a type."""
-    if type(values[name]) is not kind:
-        raise TypeError(f"{name} should be {kind.__name__}, got {values[name]!r}")
-    return values[name]
-
-
-def _one_of(values: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
-    """An entry with few allowed values."""
-    if values[name] not in allowed:
-        raise ValueError(f"{name} should be one of {', '.join(allowed)}, got {values[name]!r}")
-    return str(values[name])
