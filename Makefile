@@ -3,6 +3,7 @@
 # make portability   every Python here, every install line, oldest and newest packages, the wheel
 # make integration   full-size models, real builds, other processors and compilers
 # make results   measure all that needs no GPU, on a quiet machine, and bring the pages up to date; make docs: the pages
+# make fuzz   search for files that do harm, 10 minutes a kind of file: docs/security.md
 # make wheel  the source archive and the wheel, in dist/
 # make gpu-peers   fetch what benchmarks/gpu_check.sh compares with, for a GPU machine without a network
 # Each sets up all that it needs: a virtual environment, the Python packages, the native libraries.
@@ -23,7 +24,7 @@ CTEST := PATH="$(BIN):$$PATH" ctest --output-on-failure -j$(shell nproc)
 PIP := $(BIN)/python -m pip install --quiet --no-compile
 PYTEST := $(BIN)/pytest --durations=20
 
-.PHONY: docs results demo test integration wheel portability lint native-test emulation-test sanitize aarch64-test old-cpu-test \
+.PHONY: docs results demo test integration wheel portability fuzz lint native-test emulation-test sanitize aarch64-test old-cpu-test \
         tensorrt-test cuda-compile cuda-release cuda12-compile cuda11-compile gpu-peers python-test \
         ready native setup clean
 
@@ -35,6 +36,13 @@ test: ready lint native-test python-test emulation-test tensorrt-test
 
 integration: aarch64-test cuda-compile native setup
 	$(PYTEST) -m "integration or compiled"
+
+# The campaigns of tests/fuzz; FUZZ_SECONDS for each. make fuzz-video and so on: one of them.
+FUZZ_SECONDS ?= 600
+FUZZED := video sidecar onnx safetensors
+fuzz: $(FUZZED:%=fuzz-%)
+$(FUZZED:%=fuzz-%): fuzz-%: native setup
+	$(BIN)/python tests/fuzz/fuzz_$*.py --seconds $(FUZZ_SECONDS)
 
 lint: setup
 	$(BIN)/ruff check .

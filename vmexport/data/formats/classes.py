@@ -47,7 +47,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
 
 
 NUMBER_FIRST = re.compile(r"(?P<number>\d{1,9})[\s,:;]+(?P<name>\S.*)")
-NUMBER_LAST = re.compile(r"(?P<name>.*\S?)[\s,:;]+(?P<number>\d{1,9})")
+NUMBER_LAST = re.compile(r"(?P<name>.*[^\s,:;])[\s,:;]+(?P<number>\d{1,9})")
 HEADINGS = frozenset(
     ("id", "index", "number", "label", "class", "class_id", "label_id", "name", "class_name")
 )
