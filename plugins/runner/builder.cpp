@@ -28,8 +28,7 @@ void check_request(const Options& options, const OnnxFacts& facts) {
   if (missing.empty()) return;
   throw Error(Exit::kBadInput, options.model + " needs the plugin",
               joined(missing) + ": the file carries no function body in standard operators",
-              options.rtx ? "export it without --no-fallback: TensorRT-RTX takes no plugins"
-                          : "--plugin libvmexport_trt.so, or export it without --no-fallback");
+              "--plugin libvmexport_trt.so, or export it without --no-fallback");
 }
 
 #if VMEXPORT_RUNNER_HAS_PARSER
@@ -110,6 +109,7 @@ BuiltEngine build_engine(const Libraries& libraries, Log& log, const Options& op
   built.profile = set_profile(*builder, *network, *config, options, facts);
   config->setMemoryPoolLimit(nvinfer1::MemoryPoolType::kWORKSPACE, workspace_bytes);
   keep_float32(*config, options.rtx);
+  if (options.own_kernels) keep_own_kernels(*config, options.rtx);
   // Where the builder decides it has to be allowed what a half-precision file asks for.
   if (options.fp16 || facts.precision == "fp16") allow_half(*config);
   const std::unique_ptr<nvinfer1::IHostMemory> plan(builder->buildSerializedNetwork(*network, *config));

@@ -24,13 +24,14 @@ Building, of an .onnx file
       --batch MIN:OPT:MAX    batches to serve, or one number (default: as in the file, 1 where it is dynamic)
       --fp16                 TensorRT 8: let it choose half precision. From TensorRT 10 on the precision is that of the
                              file: vmexport onnx --fp16
+      --own-kernels          use neither cuBLAS nor cuDNN, which TensorRT 8 would load, several hundred megabytes
       --workspace SIZE       memory for building, such as 512M or 2G (default: a quarter of what is free, at most 2G)
 
 Libraries and device
       --plugin FILE          the plugin library, libvmexport_trt.so or libvmexport_trt_autoreg.so. Without it the
                              operators' function bodies in standard operators are used, where the file has them
       --lib-dir FOLDER       where libnvinfer lies, if the system does not know it
-      --rtx                  TensorRT-RTX in place of TensorRT; it has no plugins and builds without a GPU
+      --rtx                  TensorRT-RTX in place of TensorRT; it builds without a GPU, with the plugin or without
       --allow-engine-code    let a version-compatible engine run the program code inside it
       --device N             number of the GPU (default 0)
   -v, --verbose              everything that TensorRT says

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <sys/stat.h>
 
+#include "../tensorrt/identity.h"
 #include "error.h"
 #include "files.h"
 
@@ -11,7 +12,6 @@ namespace {
 
 // TensorRT-RTX 1.7 has TensorRT 11's interface as far as this program uses it: tested with its library. Others may not.
 constexpr int kRtxHeaderMajor = 11, kRtxMajor = 1, kRtxMinor = 7;
-constexpr const char* kPlugins[] = {"SelectiveScan", "CausalConv1d"};
 
 template <class Function>
 Function* find_function(void* library, const char* name) {
@@ -34,6 +34,31 @@ std::string why_unregistered(void* library, const std::string& runtime) {
   return said != nullptr ? said : "it is another library, or was built for another TensorRT than " + runtime;
 }
 
+// Throws where nobody, or another library's plugin, answers to the names of ours.
+void require_plugins(nvinfer1::IPluginRegistry& registry, const std::string& path, const char* its_namespace,
+                     const std::string& why, const std::string& fix) {
+  for (const trt::PluginIdentity& plugin : trt::kIdentities) {
+    switch (who_answers(registry, plugin, its_namespace)) {
+      case trt::Answer::kOurs: break;
+      case trt::Answer::kNobody:
+        throw Error(Exit::kEnvironment, path + " registers no plugin " + plugin.name, why, fix);
+      case trt::Answer::kForeign:
+        throw Error(Exit::kEnvironment, "another library's plugin answers to " + std::string(plugin.name),
+                    "it is registered as version 1 in the namespace \"" + std::string(its_namespace) +
+                        "\" and takes other attributes",
+                    "keep that library out of this process (look at LD_PRELOAD)");
+    }
+  }
+}
+
+// Has the plugins answer to their old names too.
+void serve_old_files(void* library, const std::string& path, const std::string& fix) {
+  void* serve = dlsym(library, "vmexport_trt_serve_old_files");
+  const char* why = "it cannot register them under the names that this file uses, from before they had a namespace";
+  if (serve != nullptr) why = reinterpret_cast<const char* (*)()>(serve)();
+  if (why != nullptr) throw Error(Exit::kEnvironment, path + " serves no old files", why, fix);
+}
+
 std::string install_hint(bool rtx) {
   const std::string major = std::to_string(NV_TENSORRT_MAJOR);
   if (rtx) return "pip install tensorrt-rtx, and give its folder: --lib-dir .../site-packages/tensorrt_rtx_libs";
@@ -42,6 +67,17 @@ std::string install_hint(bool rtx) {
          ".*' and --lib-dir .../site-packages/tensorrt_libs), or build vmexport-run with the headers of the TensorRT "
          "that is here";
 }
+
+#if VMEXPORT_RUNNER_HAS_PARSER
+// For a plugin's node the parser of TensorRT-RTX 1.7 opens the library by this name, and ends the process where there
+// is none.
+void require_short_name() {
+  if (dlopen("libtensorrt_rtx.so", RTLD_LAZY) != nullptr) return;
+  throw Error(Exit::kEnvironment, "the parser of TensorRT-RTX would not find libtensorrt_rtx.so", dlerror(),
+              "mkdir lib; ln -s /path/to/libtensorrt_rtx.so.1 lib/libtensorrt_rtx.so; "
+              "LD_LIBRARY_PATH=$PWD/lib vmexport-run ...");
+}
+#endif
 
 bool older(const TrtVersion& a, const TrtVersion& b) {
   return a.major != b.major ? a.major < b.major : a.minor < b.minor;
@@ -65,7 +101,8 @@ void check_version(bool rtx, const TrtVersion& found) {
 
 }  // namespace
 
-Libraries::Libraries(const Options& options) : rtx_(options.rtx), folder_(options.library_folder) {
+Libraries::Libraries(const Options& options)
+    : rtx_(options.rtx), plugins_(!options.plugin.empty()), folder_(options.library_folder) {
   const std::string name = rtx_ ? "libtensorrt_rtx.so.1" : "libnvinfer.so." + std::to_string(NV_TENSORRT_MAJOR);
   // Global: a plugin library that registers itself looks getPluginRegistry up in the process.
   inference_ = open(name, true);
@@ -108,6 +145,7 @@ std::unique_ptr<nvinfer1::IRuntime> Libraries::create_runtime(Log& log) const {
 
 #if VMEXPORT_RUNNER_HAS_PARSER
 std::unique_ptr<nvonnxparser::IParser> Libraries::create_parser(nvinfer1::INetworkDefinition& network, Log& log) const {
+  if (rtx_ && plugins_) require_short_name();
   void* library =
       open(rtx_ ? "libtensorrt_onnxparser_rtx.so.1" : "libnvonnxparser.so." + std::to_string(NV_TENSORRT_MAJOR), false);
   auto* create = find_function<void*(void*, void*, int)>(library, "createNvOnnxParser_INTERNAL");
@@ -118,7 +156,7 @@ std::unique_ptr<nvonnxparser::IParser> Libraries::create_parser(nvinfer1::INetwo
 }
 #endif
 
-void Libraries::load_plugins(const std::string& path, Log& log) const {
+void Libraries::load_plugins(const std::string& path, bool old, Log& log) const {
   require_trusted_library(path);
   const std::string fix = "build the plugin with the TensorRT of this machine: vmexport plugin build";
   const std::string file =
@@ -128,13 +166,14 @@ void Libraries::load_plugins(const std::string& path, Log& log) const {
   nvinfer1::IPluginRegistry& registry =
       *find_function<nvinfer1::IPluginRegistry*() noexcept>(inference_, "getPluginRegistry")();
   const char* list = creator_list_symbol();
-  if (list != nullptr && !has_plugin(registry, kPlugins[0]) && dlsym(library, list) != nullptr &&
-      !register_library(registry, file.c_str()))
+  const bool missing = who_answers(registry, trt::kIdentities[0], trt::kPluginNamespace) == trt::Answer::kNobody;
+  if (list != nullptr && missing && dlsym(library, list) != nullptr && !register_library(registry, file.c_str()))
     throw Error(Exit::kEnvironment, name() + " does not take the plugins of " + path, why_missing(log), fix);
-  for (const char* plugin : kPlugins) {
-    if (!has_plugin(registry, plugin))
-      throw Error(Exit::kEnvironment, path + " registers no plugin " + plugin, why_unregistered(library, name()), fix);
-  }
+  const std::string why = why_unregistered(library, name());
+  require_plugins(registry, path, trt::kPluginNamespace, why, fix);
+  if (!old) return;
+  serve_old_files(library, path, fix);
+  require_plugins(registry, path, trt::kOldNamespace, why, fix);
 }
 
 }  // namespace vmexport::runner

@@ -28,13 +28,15 @@ class Libraries {
   std::unique_ptr<nvonnxparser::IParser> create_parser(nvinfer1::INetworkDefinition& network, Log& log) const;
 #endif
 
-  // Loads the library of the operators' plugins and checks that they are registered. Throws kEnvironment.
-  void load_plugins(const std::string& path, Log& log) const;
+  // Loads the library of the operators' plugins and checks that they are registered, and that it is they that answer to
+  // their names; `old`: also to those that files and engines have from before the plugins had a namespace. Throws
+  // kEnvironment.
+  void load_plugins(const std::string& path, bool old, Log& log) const;
 
  private:
   void* open(const std::string& name, bool global) const;
 
-  const bool rtx_;
+  const bool rtx_, plugins_;
   const std::string folder_;
   void* inference_ = nullptr;  // never closed: TensorRT keeps threads and registered plugins to the end
   int version_number_ = 0;

@@ -8,6 +8,7 @@ namespace vmexport::runner {
 namespace {
 
 constexpr std::string_view kDomain = "vmexport";
+constexpr std::string_view kPluginNamespace = "vmexport";  // ../tensorrt/identity.h
 // Entries of the metadata; their values are JSON.
 constexpr std::string_view kProfileKey = "vmexport.profile", kParityKey = "vmexport.parity";
 constexpr int64_t kNewestVersion = 1;
@@ -15,7 +16,8 @@ constexpr int64_t kNewestVersion = 1;
 // Numbers of the fields (onnx.proto).
 constexpr uint32_t kModelGraph = 7, kModelOpsetImport = 8, kModelMetadata = 14, kModelFunctions = 25;
 constexpr uint32_t kGraphNode = 1, kGraphInitializer = 5;
-constexpr uint32_t kNodeOperator = 4, kNodeDomain = 7;
+constexpr uint32_t kNodeOperator = 4, kNodeAttribute = 5, kNodeDomain = 7;
+constexpr uint32_t kAttributeName = 1, kAttributeString = 4;
 constexpr uint32_t kOpsetDomain = 1, kOpsetVersion = 2;
 constexpr uint32_t kFunctionName = 1, kFunctionDomain = 10;
 constexpr uint32_t kEntryKey = 1, kEntryValue = 2;
@@ -51,12 +53,25 @@ Texts read_texts(std::string_view message, uint32_t first_field, uint32_t second
   return texts;
 }
 
+// Whether the plugin's namespace is among the attributes of a node.
+bool names_namespace(std::string_view node, const std::string& file) {
+  bool names = false;
+  each_field(node, file, [&](const ProtobufReader& reader) {
+    if (reader.field() != kNodeAttribute || !reader.is_bytes()) return;
+    const Texts attribute = read_texts(reader.bytes(), kAttributeName, kAttributeString, file);
+    names = names || (attribute.first == "plugin_namespace" && attribute.second == kPluginNamespace);
+  });
+  return names;
+}
+
 void read_graph(std::string_view graph, const std::string& name, OnnxFacts* facts) {
   each_field(graph, name, [&](const ProtobufReader& reader) {
     if (!reader.is_bytes()) return;
     if (reader.field() == kGraphNode) {
       const Texts node = read_texts(reader.bytes(), kNodeOperator, kNodeDomain, name);
-      if (node.second == kDomain) facts->operators.insert(node.first);
+      if (node.second != kDomain) return;
+      facts->operators.insert(node.first);
+      facts->old_names = facts->old_names || !names_namespace(reader.bytes(), name);
     } else if (reader.field() == kGraphInitializer) {
       each_field(reader.bytes(), name, [&](const ProtobufReader& tensor) {
         if (tensor.field() != kTensorType || !tensor.is_varint()) return;

@@ -15,6 +15,7 @@ namespace vmexport::runner {
 struct OnnxFacts {
   std::set<std::string> operators;      // of the domain vmexport, in the graph
   std::set<std::string> functions;      // of the domain vmexport: function bodies in standard operators
+  bool old_names = false;               // an operator names no plugin namespace: from before the plugins had one
   int64_t operator_version = 0;         // imported version of the domain vmexport; 0 where it is not imported
   std::string precision = "fp32";       // of the weights: "fp32", "fp16" or "bf16"
   std::optional<BatchProfile> profile;  // what vmexport onnx --batch was given

@@ -89,11 +89,9 @@ class Parser {
         {"--workspace", [this](auto& name, auto& value) { options_.workspace_bytes = read_bytes(name, value); }},
         {"--cuda-graph", [this](auto& name, auto& value) { options_.cuda_graph = read_switch(name, value); }},
     };
-    flags_ = {{"--fp16", &options_.fp16},
-              {"--rtx", &options_.rtx},
-              {"--json", &options_.json},
-              {"--verbose", &options_.verbose},
-              {"--allow-engine-code", &options_.allow_engine_code}};
+    flags_ = {{"--fp16", &options_.fp16},       {"--own-kernels", &options_.own_kernels},
+              {"--rtx", &options_.rtx},         {"--json", &options_.json},
+              {"--verbose", &options_.verbose}, {"--allow-engine-code", &options_.allow_engine_code}};
   }
 
   Options parse() {
@@ -168,7 +166,7 @@ class Parser {
     options_.model = files_[0];
     if (files_.size() == 2) options_.clip = files_[1];
     check_suffixes();
-    for (const char* name : {"--save-engine", "--batch", "--fp16", "--workspace"})
+    for (const char* name : {"--save-engine", "--batch", "--fp16", "--own-kernels", "--workspace"})
       if (!options_.is_onnx && given(name))
         refuse(std::string(name) + " belongs to building, and " + options_.model + " is built already");
     for (const char* name : {"--output", "--expect"})
@@ -178,8 +176,6 @@ class Parser {
     if (given("--warmup") && options_.bench_runs == 0) refuse("--warmup belongs to --bench");
     if (given("--cuda-graph") && options_.build_only()) refuse("--cuda-graph needs something to run");
     if (given("--tolerance") && options_.expect.empty()) refuse("--tolerance belongs to --expect");
-    if (options_.rtx && !options_.plugin.empty())
-      refuse("--plugin and --rtx exclude each other", "TensorRT-RTX has no plugins");
     if (options_.rtx && options_.fp16)
       refuse("--fp16 and --rtx exclude each other", "the precision is that of the file");
     check_outputs();

@@ -31,7 +31,7 @@ struct Options {
   // Building.
   std::optional<BatchProfile> batch;
   std::optional<uint64_t> workspace_bytes;
-  bool fp16 = false;
+  bool fp16 = false, own_kernels = false;
   std::string save_engine;
   // Libraries and device.
   std::string plugin, library_folder;

@@ -1,6 +1,7 @@
 #include "run.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <random>
 
 #include "builder.h"
@@ -60,6 +61,13 @@ Inputs read_inputs(const Options& options) {
   }
   require_not_failed(options, inputs.facts.parity_failed || inputs.sidecar.parity_failed);
   return inputs;
+}
+
+// An engine without a description may be of either kind; the environment says so then, as for trtexec.
+bool uses_old_names(const Options& options, const Inputs& inputs) {
+  const char* const wanted = std::getenv("VMEXPORT_TRT_OLD_FILES");
+  if (wanted != nullptr && std::string(wanted) == "1") return true;
+  return options.is_onnx ? inputs.facts.old_names : inputs.sidecar.old_names;
 }
 
 // On a Jetson the host's memory is the GPU's, and a build that takes all of it takes the desktop down with it.
@@ -173,7 +181,7 @@ Report run(const Options& options, const Notify& notify) {
       inputs.sidecar,
       {options.rtx, version_text(libraries.version()), capability_of(device), device.name, !options.plugin.empty()},
       options.model);
-  if (!options.plugin.empty()) libraries.load_plugins(options.plugin, log);
+  if (!options.plugin.empty()) libraries.load_plugins(options.plugin, uses_old_names(options, inputs), log);
   if (options.is_onnx) build(libraries, log, options, has_device, notify, &inputs, &report);
   report.engine_bytes = inputs.model.size();
   if (!options.build_only()) execute(libraries, log, options, &inputs, &report);

@@ -54,6 +54,7 @@ Sidecar parse_sidecar(const Json& json, const std::string& path) {
   if (sidecar.compute_capabilities.empty()) damaged(path, "it names no compute capability");
   const Json& plugin = json["plugin"];
   sidecar.needs_plugin = plugin.kind() == Json::Kind::kObject && !flag(plugin, "embedded", path);
+  sidecar.old_names = plugin.kind() == Json::Kind::kObject && plugin["namespace"].text().empty();
   const Json& model = entry(json, "model", Json::Kind::kObject, path);
   sidecar.precision = text(model, "precision", path);
   if (find_tolerance(sidecar.precision) == nullptr) damaged(path, "unknown precision " + sidecar.precision);

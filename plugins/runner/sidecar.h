@@ -19,6 +19,7 @@ struct Sidecar {
   bool ampere_or_newer = false;                   // every GPU from compute capability 8.0 on runs it
   std::string gpu;                                // it was built on; empty where it was built ahead of time
   bool needs_plugin = false;                      // and does not carry it
+  bool old_names = false;                         // looks its plugins up as they were called without a namespace
   bool parity_failed = false;
   std::string precision = "fp32";
 };

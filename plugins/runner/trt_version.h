@@ -60,6 +60,18 @@ inline void keep_float32(nvinfer1::IBuilderConfig& config, bool rtx) {
   if (!rtx) config.clearFlag(nvinfer1::BuilderFlag::kTF32);
 }
 
+// Leaves TensorRT its own kernels: cuBLAS and cuDNN, separate libraries of several hundred megabytes, are not asked
+// for. TensorRT-RTX and TensorRT from 11 on have no such choice.
+inline void keep_own_kernels(nvinfer1::IBuilderConfig& config, bool rtx) {
+#if NV_TENSORRT_MAJOR < 11
+  constexpr nvinfer1::TacticSources kOthers = 0b111;  // kCUBLAS, kCUBLAS_LT, kCUDNN: names that 10 deprecates
+  if (!rtx) config.setTacticSources(config.getTacticSources() & ~kOthers);
+#else
+  static_cast<void>(config);
+  static_cast<void>(rtx);
+#endif
+}
+
 inline void allow_half(nvinfer1::IBuilderConfig& config) {
 #if NV_TENSORRT_MAJOR < 10
   config.setFlag(nvinfer1::BuilderFlag::kFP16);
@@ -99,15 +111,6 @@ inline void give_memory(nvinfer1::IExecutionContext& context, void* memory, uint
 #else
   static_cast<void>(size);
   context.setDeviceMemory(memory);
-#endif
-}
-
-// Whether a plugin of this name is registered, version 1, in the default namespace.
-inline bool has_plugin(nvinfer1::IPluginRegistry& registry, const char* name) {
-#if NV_TENSORRT_MAJOR >= 10
-  return registry.getCreator(name, "1", "") != nullptr;
-#else
-  return registry.getPluginCreator(name, "1", "") != nullptr;
 #endif
 }
 

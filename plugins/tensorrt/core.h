@@ -3,17 +3,11 @@
 #ifndef VMEXPORT_TENSORRT_CORE_H
 #define VMEXPORT_TENSORRT_CORE_H
 
+#include "identity.h"
 #include "operators.h"
 #include "version.h"
 
 namespace vmexport::trt {
-
-// The registry key of both plugins. Every ONNX parser from TensorRT 8.5 to 11 looks up (op_type, "1", "") for a node
-// that carries no plugin_version and plugin_namespace of its own. The node's domain is looked at later, if at all:
-// parsers up to 10.1 do not, newer ones try it last, and the check by which 10.7 and newer prefer a plugin to a model's
-// function of the same name asks for the empty namespace alone. So the domain `vmexport` must not be the namespace.
-constexpr const char* kPluginVersion = "1";
-constexpr const char* kPluginNamespace = "";
 
 // Tensors are inputs first, then the output: `pos` counts through both. Linear layout, T of one type everywhere and of
 // the types that the kernels have, float32 for the rest. `type_of_first` is that of tensor 0, the one that chooses T.

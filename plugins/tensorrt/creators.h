@@ -1,4 +1,4 @@
-// The two creators, which live as long as the library does: registries refer to them.
+// The creators, which live as long as the library does: registries refer to them.
 #ifndef VMEXPORT_TENSORRT_CREATORS_H
 #define VMEXPORT_TENSORRT_CREATORS_H
 
@@ -19,11 +19,14 @@ using CreatorInterface = nvinfer1::IPluginCreator;
 #endif
 
 struct Creators {
-  CreatorInterface* const* list;
+  CreatorInterface* const* list;  // in the order of kIdentities
   int32_t count;
+  const char* its_namespace;
 };
 
 Creators creators() noexcept;
+// The same plugins under the names of before they had a namespace, for old files and engines.
+Creators old_creators() noexcept;
 
 }  // namespace vmexport::trt
 

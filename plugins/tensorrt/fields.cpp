@@ -13,7 +13,8 @@ using nvinfer1::PluginFieldType;
 enum Attribute { kDirectionCodes, kTokensPerFrame, kClassToken, kScale, kAttributes };
 static_assert(kAttributes == kMaxAttributes, "kMaxAttributes is not their number");
 
-constexpr const char* kNames[kAttributes] = {"directions", "tokens_per_frame", "class_token", "scale"};
+constexpr auto& kNames = kFieldNames;
+static_assert(sizeof kNames / sizeof kNames[0] == kAttributes, "a name an attribute");
 constexpr int kUnscaled = kScale;  // an operator without a scale has the attributes before it
 
 int count_of(const Operator& op) noexcept { return op.scaled ? kAttributes : kUnscaled; }

@@ -10,11 +10,14 @@ namespace {
 #define VMEXPORT_TEXT_(x) #x
 #define VMEXPORT_TEXT(x) VMEXPORT_TEXT_(x)
 
-// The full library, and the two that only run engines (8.6 and newer).
+// The full library, the two that only run engines (8.6 and newer), and TensorRT-RTX.
 constexpr const char* kLibraries[] = {
     "libnvinfer.so." VMEXPORT_TEXT(NV_TENSORRT_MAJOR),
     "libnvinfer_lean.so." VMEXPORT_TEXT(NV_TENSORRT_MAJOR),
     "libnvinfer_dispatch.so." VMEXPORT_TEXT(NV_TENSORRT_MAJOR),
+#if VMEXPORT_TENSORRT_V3
+    "libtensorrt_rtx.so.1",
+#endif
 };
 
 // A TensorRT of another major is not ours, and a function of this name that is not of the library of
@@ -35,7 +38,7 @@ void* checked(void* handle, const char* name, Message* message) noexcept {
     return nullptr;
   }
   const int32_t number = reinterpret_cast<int32_t (*)()>(version)();
-  if (major_of(number) != NV_TENSORRT_MAJOR) {
+  if (!serves(major_of(number))) {
     message->say("expected TensorRT %d, got %d: build the plugin against this TensorRT, vmexport plugin build",
                  NV_TENSORRT_MAJOR, major_of(number));
     return nullptr;

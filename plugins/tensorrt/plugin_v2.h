@@ -60,7 +60,7 @@ class Plugin final : public nvinfer1::IPluginV2DynamicExt {
 
 class Creator final : public nvinfer1::IPluginCreator {
  public:
-  explicit Creator(const Operator& op) noexcept : op_(op) {}
+  Creator(const Operator& op, const char* its_namespace) noexcept : op_(op) { namespace_.set(op, its_namespace); }
 
   const char* getPluginName() const noexcept override { return op_.name; }
   const char* getPluginVersion() const noexcept override { return kPluginVersion; }

@@ -37,7 +37,8 @@ bool read_old_state(const Operator& op, const PluginField& field, Attributes* at
 }  // namespace
 
 // The kernels choose by shapes and types alone, which TensorRT adds to the identity by itself.
-Plugin::Plugin(const Operator& op, const Attributes& attributes) noexcept : op_(op), attributes_(attributes) {
+Plugin::Plugin(const Operator& op, const Attributes& attributes, const char* its_namespace) noexcept
+    : op_(op), attributes_(attributes), namespace_(its_namespace) {
   const vmexport_token_order& order = attributes.order;
   size_t used = static_cast<size_t>(std::snprintf(
       timing_cache_id_, sizeof timing_cache_id_, "vmexport_%s_%s_%lld_%d_%a", op.name, VMEXPORT_VERSION,
@@ -58,7 +59,7 @@ nvinfer1::IPluginCapability* Plugin::getCapabilityInterface(PluginCapabilityType
 }
 
 nvinfer1::IPluginV3* Plugin::clone() noexcept {
-  auto* const copy = new (std::nothrow) Plugin(op_, attributes_);
+  auto* const copy = new (std::nothrow) Plugin(op_, attributes_, namespace_);
   if (copy == nullptr) refuse(op_.name, "no memory left for a copy of the plugin");
   return copy;
 }
@@ -112,7 +113,7 @@ nvinfer1::IPluginV3* Creator::createPlugin(const char* name, const PluginFieldCo
   const PluginField* const old = phase == nvinfer1::TensorRTPhase::kRUNTIME ? old_state(fields) : nullptr;
   const bool read = old != nullptr ? read_old_state(op_, *old, &attributes, &message)
                                    : read_fields(op_, fields, &attributes, &message);
-  auto* const plugin = read ? new (std::nothrow) Plugin(op_, attributes) : nullptr;
+  auto* const plugin = read ? new (std::nothrow) Plugin(op_, attributes, namespace_) : nullptr;
   if (plugin != nullptr) return plugin;
   refuse_node(op_, name, read ? "no memory left for the plugin" : message.text);
   return nullptr;

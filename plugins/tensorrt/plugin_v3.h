@@ -13,14 +13,15 @@ class Plugin final : public nvinfer1::IPluginV3,
                      public nvinfer1::IPluginV3OneBuild,
                      public nvinfer1::IPluginV3OneRuntime {
  public:
-  Plugin(const Operator& op, const Attributes& attributes) noexcept;
+  // `its_namespace` is static memory.
+  Plugin(const Operator& op, const Attributes& attributes, const char* its_namespace) noexcept;
 
   nvinfer1::IPluginCapability* getCapabilityInterface(nvinfer1::PluginCapabilityType type) noexcept override;
   nvinfer1::IPluginV3* clone() noexcept override;
 
   const char* getPluginName() const noexcept override { return op_.name; }
   const char* getPluginVersion() const noexcept override { return kPluginVersion; }
-  const char* getPluginNamespace() const noexcept override { return kPluginNamespace; }
+  const char* getPluginNamespace() const noexcept override { return namespace_; }
 
   int32_t getNbOutputs() const noexcept override { return kOutputs; }
   int32_t getOutputDataTypes(nvinfer1::DataType* outputs, int32_t output_count, const nvinfer1::DataType* inputs,
@@ -50,17 +51,18 @@ class Plugin final : public nvinfer1::IPluginV3,
  private:
   const Operator& op_;
   Attributes attributes_;
+  const char* namespace_;
   char timing_cache_id_[160] = "";
   WrittenFields fields_;  // lent to TensorRT by getFieldsToSerialize, until its next call or the end of this object
 };
 
 class Creator final : public nvinfer1::IPluginCreatorV3One {
  public:
-  explicit Creator(const Operator& op) noexcept : op_(op) {}
+  Creator(const Operator& op, const char* its_namespace) noexcept : op_(op), namespace_(its_namespace) {}
 
   const char* getPluginName() const noexcept override { return op_.name; }
   const char* getPluginVersion() const noexcept override { return kPluginVersion; }
-  const char* getPluginNamespace() const noexcept override { return kPluginNamespace; }
+  const char* getPluginNamespace() const noexcept override { return namespace_; }
   const nvinfer1::PluginFieldCollection* getFieldNames() noexcept override;
   // The attributes, all of them, from a node or from an engine. Null after a refusal.
   nvinfer1::IPluginV3* createPlugin(const char* name, const nvinfer1::PluginFieldCollection* fields,
@@ -68,6 +70,7 @@ class Creator final : public nvinfer1::IPluginCreatorV3One {
 
  private:
   const Operator& op_;
+  const char* namespace_;
 };
 
 }  // namespace vmexport::trt

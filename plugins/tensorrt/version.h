@@ -2,13 +2,8 @@
 #ifndef VMEXPORT_TENSORRT_VERSION_H
 #define VMEXPORT_TENSORRT_VERSION_H
 
-#include <NvInferRuntime.h>
-#include <NvInferVersion.h>
-
 #include "../scan/params.h"
-
-// IPluginV3 where there is one; IPluginV2DynamicExt, deprecated since then, where there is none.
-#define VMEXPORT_TENSORRT_V3 (NV_TENSORRT_MAJOR >= 10)
+#include "identity.h"
 
 // A library that the registry loads itself (8.6 and newer) is handed a logger finder.
 #define VMEXPORT_TENSORRT_LOGGER_FINDER (NV_TENSORRT_MAJOR > 8 || (NV_TENSORRT_MAJOR == 8 && NV_TENSORRT_MINOR >= 6))
@@ -45,9 +40,15 @@ constexpr const char* kTypes = "float32, float16 or bfloat16";
 constexpr const char* kTypes = "float32 or float16";
 #endif
 
-// getInferLibVersion() counts 8601 for 8.6.1 and 101303 for 10.13.3.
+// getInferLibVersion() counts 8601 for 8.6.1, 101303 for 10.13.3, and 10701 for TensorRT-RTX 1.7.1.
 constexpr int32_t major_of(int32_t library_version) noexcept {
-  return library_version >= 100000 ? library_version / 10000 : library_version / 1000;
+  return library_version >= 10000 ? library_version / 10000 : library_version / 1000;
+}
+
+// TensorRT-RTX has the IPluginV3 of TensorRT 10 and 11, to the byte.
+constexpr int32_t kRtxMajor = 1;
+constexpr bool serves(int32_t major) noexcept {
+  return major == NV_TENSORRT_MAJOR || (VMEXPORT_TENSORRT_V3 && major == kRtxMajor);
 }
 
 }  // namespace vmexport::trt

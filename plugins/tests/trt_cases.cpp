@@ -129,6 +129,7 @@ std::unique_ptr<trt_host::Node> ready(const std::string& op, const Case& test, i
   if (node == nullptr) return nullptr;
   expect(node->bytes() == bytes, name + "the same bytes after the journey");
   expect(node->identity() == identity, name + "the same identity after the journey");
+  expect(node->its_namespace() == "vmexport", name + "the same namespace after the journey");
   return node;
 }
 

@@ -38,6 +38,8 @@ class Node {
   virtual std::unique_ptr<Node> attach() = 0;
   virtual bool enqueue(const Descriptions& inputs, const Descriptions& output, const void* const* data,
                        void* const* result, void* stream) = 0;
+  // What an engine will look its creator up by.
+  virtual std::string its_namespace() = 0;
   // The timing cache's name for it; empty where the interface has none.
   virtual std::string identity() = 0;
 };

@@ -55,6 +55,7 @@ class NodeV2 final : public Node {
     return plugin_->enqueue(inputs.data(), output.data(), data, result, nullptr, static_cast<cudaStream_t>(stream)) ==
            0;
   }
+  std::string its_namespace() override { return plugin_->getPluginNamespace(); }
   std::string identity() override { return {}; }
 
   static std::unique_ptr<Node> wrap(nvinfer1::IPluginV2DynamicExt* plugin) {

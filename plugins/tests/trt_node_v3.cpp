@@ -88,6 +88,7 @@ class NodeV3 final : public Node {
     if (run_->onShapeChange(inputs.data(), count(inputs), output.data(), count(output)) != 0) return false;
     return run_->enqueue(inputs.data(), output.data(), data, result, nullptr, static_cast<cudaStream_t>(stream)) == 0;
   }
+  std::string its_namespace() override { return core_->getPluginNamespace(); }
   std::string identity() override { return build_->getTimingCacheID(); }
 
   static std::unique_ptr<Node> wrap(nvinfer1::IPluginV3* plugin) {

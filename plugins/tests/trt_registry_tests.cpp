@@ -1,12 +1,13 @@
 // Both plugin libraries with a real TensorRT, on a machine with or without a GPU:
 //   vmexport_trt_registry_tests <libnvinfer.so.N> <libvmexport_trt_autoreg.so> <libvmexport_trt.so>
-// Loading the first plugin library registers its creators; they are found by the key that an ONNX parser uses, make
-// plugins from fields, and read what these wrote. The second is loaded by the registry itself where it can.
+// Loading the first plugin library registers its creators; they are found by the key that an ONNX parser uses for our
+// nodes, make plugins from fields, and read what these wrote. The second is loaded by the registry itself where it can.
 #include <dlfcn.h>
 
 #include <cstdio>
 #include <string>
 
+#include "../tensorrt/identity.h"
 #include "kernel_cases.h"
 #include "trt_cases.h"
 #include "trt_host.h"
@@ -16,8 +17,8 @@ namespace {
 using cases::expect;
 
 #if VMEXPORT_TENSORRT_V3
-nvinfer1::IPluginCreatorV3One* find(nvinfer1::IPluginRegistry& registry, const char* name) {
-  return static_cast<nvinfer1::IPluginCreatorV3One*>(registry.getCreator(name, "1", ""));
+nvinfer1::IPluginCreatorV3One* find(nvinfer1::IPluginRegistry& registry, const char* name, const char* its_namespace) {
+  return static_cast<nvinfer1::IPluginCreatorV3One*>(registry.getCreator(name, "1", its_namespace));
 }
 
 void use(nvinfer1::IPluginCreatorV3One& creator, const nvinfer1::PluginFieldCollection& fields, const std::string& op) {
@@ -35,8 +36,8 @@ void use(nvinfer1::IPluginCreatorV3One& creator, const nvinfer1::PluginFieldColl
   delete plugin;
 }
 #else
-nvinfer1::IPluginCreator* find(nvinfer1::IPluginRegistry& registry, const char* name) {
-  return registry.getPluginCreator(name, "1", "");
+nvinfer1::IPluginCreator* find(nvinfer1::IPluginRegistry& registry, const char* name, const char* its_namespace) {
+  return registry.getPluginCreator(name, "1", its_namespace);
 }
 
 void use(nvinfer1::IPluginCreator& creator, const nvinfer1::PluginFieldCollection& fields, const std::string& op) {
@@ -65,10 +66,12 @@ Function symbol(void* handle, const char* name) {
   return reinterpret_cast<Function>(handle != nullptr ? dlsym(handle, name) : nullptr);
 }
 
-void check_registered(nvinfer1::IPluginRegistry& registry) {
-  for (const char* const op : {"SelectiveScan", "CausalConv1d"}) {
-    auto* const creator = find(registry, op);
-    expect(creator != nullptr, std::string(op) + ": found by (name, \"1\", \"\")");
+void check_registered(nvinfer1::IPluginRegistry& registry, const std::string& its_namespace) {
+  for (const vmexport::trt::PluginIdentity& plugin : vmexport::trt::kIdentities) {
+    const std::string op = plugin.name;
+    auto* const creator = find(registry, plugin.name, its_namespace.c_str());
+    expect(creator != nullptr, op + ": found by (name, \"1\", \"" + its_namespace + "\")");
+    expect(who_answers(registry, plugin, its_namespace.c_str()) == vmexport::trt::Answer::kOurs, op + ": ours");
     if (creator == nullptr) continue;
     const trt_cases::Fields fields(op, cases::kCases[4]);
     use(*creator, fields.collection(), op);
@@ -94,9 +97,9 @@ void check_loaded_by_registry(nvinfer1::IPluginRegistry& registry, const char* p
   void* const handle = registry.loadLibrary(path);
   std::printf("loadLibrary: %s\n", handle != nullptr ? "done" : "refused, as without a GPU");
   if (handle == nullptr) return;
-  check_registered(registry);
+  check_registered(registry, "vmexport");
   registry.deregisterLibrary(handle);
-  expect(find(registry, "SelectiveScan") == nullptr, "gone with its library");
+  expect(find(registry, "SelectiveScan", "vmexport") == nullptr, "gone with its library");
 #else
   (void)registry;
 #endif
@@ -120,7 +123,11 @@ int main(int count, char** arguments) {
   void* const plugins = load(arguments[2]);
   const auto problem = symbol<const char* (*)()>(plugins, "vmexport_trt_problem");
   expect(problem != nullptr && problem() == nullptr, "registered");
-  check_registered(registry);
+  check_registered(registry, "vmexport");
+  expect(find(registry, "SelectiveScan", "") == nullptr, "the name that others use is left to them");
+  const auto serve_old_files = symbol<const char* (*)()>(plugins, "vmexport_trt_serve_old_files");
+  expect(serve_old_files != nullptr && serve_old_files() == nullptr, "old files are served where that is asked for");
+  check_registered(registry, "");
   if (cases::failures() == 0) std::printf("all registry tests passed, headers of %d\n", NV_TENSORRT_MAJOR);
   return cases::failures() != 0;
 }

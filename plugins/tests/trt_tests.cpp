@@ -6,6 +6,7 @@
 
 #include "trt_cases.h"
 #include "trt_refusals.h"
+#include "trt_registration.h"
 
 namespace {
 
@@ -15,8 +16,8 @@ using trt_cases::type_of;
 void check_creators() {
   expect(trt_host::operators() == std::vector<std::string>{"SelectiveScan", "CausalConv1d"}, "two creators");
   for (const std::string& op : trt_host::operators()) {
-    // What an ONNX parser looks for: core.h says why.
-    expect(trt_host::version_of(op) == "1" && trt_host::namespace_of(op).empty(), op + ": key in the registry");
+    // What an ONNX parser looks for: identity.h says why.
+    expect(trt_host::version_of(op) == "1" && trt_host::namespace_of(op) == "vmexport", op + ": key in the registry");
     const nvinfer1::PluginFieldCollection& fields = *trt_host::fields_of(op);
     std::string names;
     for (int32_t i = 0; i < fields.nbFields; ++i) names += std::string(fields.fields[i].name) + " ";
@@ -163,6 +164,7 @@ int main() {
   trt_host::Logger logger;
   trt_host::process_logger = &logger;
   check_creators();
+  trt_registration::check();
 #if VMEXPORT_TENSORRT_V3
   check_written_fields();
 #endif

@@ -74,6 +74,11 @@ class Config : public nvinfer1::apiv::StubVBuilderConfig {
   void setFlag(nvinfer1::BuilderFlag flag) noexcept override {
     record().builder_flags |= 1U << static_cast<uint32_t>(flag);
   }
+  bool setTacticSources(nvinfer1::TacticSources sources) noexcept override {
+    record().tactic_sources = sources;
+    return true;
+  }
+  nvinfer1::TacticSources getTacticSources() const noexcept override { return record().tactic_sources; }
   void clearFlag(nvinfer1::BuilderFlag flag) noexcept override {
     if (flag != nvinfer1::BuilderFlag::kTF32) unexpected("another flag cleared");
     record().tf32 = false;

@@ -22,6 +22,7 @@ struct Scenario {
   int fails_at = 0;                             // ... at its call of this number, counted from 0
   cudaError_t status = cudaErrorLaunchFailure;  // of a CUDA function that fails
   std::string says = "it failed";               // logged by a function of TensorRT that fails
+  std::string foreign;                          // a plugin that is another library's: "vmexport::SelectiveScan"
   // The network that the fake parser reads:
   int64_t batch = -1;  // -1: dynamic
   int inputs = 1, outputs = 1;
@@ -39,8 +40,9 @@ struct Record {
   int runs = 0, graph_launches = 0;
   bool engine_code_allowed = false;
   bool tf32 = true;  // as TensorRT begins
+  uint32_t tactic_sources = 31;
   uint64_t peak_memory = 0;
-  std::set<std::string> plugins;  // that are registered
+  std::set<std::string> plugins;  // that are registered: "vmexport::SelectiveScan"
 };
 
 VMEXPORT_FAKE Scenario& scenario();
@@ -53,6 +55,9 @@ VMEXPORT_FAKE void reset();
 VMEXPORT_FAKE std::vector<std::string> alive();
 VMEXPORT_FAKE void born(const void* object, const std::string& name);
 VMEXPORT_FAKE void died(const void* object);
+
+// What a library does when it is loaded, once a process: both plugins are registered now and in all worlds to come.
+VMEXPORT_FAKE void register_plugins();
 
 // Whether this call of `function` has to fail; counts the calls.
 VMEXPORT_FAKE bool fails(const std::string& function);

@@ -34,6 +34,7 @@ struct Event {
 
 fake::Scenario current;
 fake::Record happened;
+std::set<std::string> registered;
 std::map<const void*, std::string> objects;
 std::map<const char*, uint64_t> device_memory;
 std::map<std::string, int> calls;
@@ -80,7 +81,13 @@ void reset() {
   if (!objects.empty()) throw std::logic_error("something is alive: " + objects.begin()->second);
   current = {};
   happened = {};
+  happened.plugins = registered;
   calls.clear();
+}
+
+void register_plugins() {
+  registered = {"vmexport::SelectiveScan", "vmexport::CausalConv1d"};
+  happened.plugins.insert(registered.begin(), registered.end());
 }
 
 std::vector<std::string> alive() {

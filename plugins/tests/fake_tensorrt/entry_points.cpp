@@ -1,32 +1,59 @@
 // What libnvinfer exports.
 #include <dlfcn.h>
+#include <string.h>
+
+#include <initializer_list>
 
 #include "inference.h"
 
 namespace {
 
-// Knows plugins by name only: nothing here calls one.
+#if NV_TENSORRT_MAJOR >= 10
+using Interface = nvinfer1::IPluginCreatorInterface;
+using Base = nvinfer1::StubIPluginCreatorV3One;
+#else
+using Interface = nvinfer1::IPluginCreator;
+using Base = nvinfer1::StubIPluginCreator;
+#endif
+
+// Says what attributes it takes, and makes nothing.
+class Creator : public Base {
+ public:
+  explicit Creator(std::initializer_list<const char*> names) {
+    for (const char* name : names) list_.emplace_back(name);
+    fields_ = {static_cast<int32_t>(list_.size()), list_.data()};
+  }
+  nvinfer1::PluginFieldCollection const* getFieldNames() noexcept override { return &fields_; }
+
+ private:
+  std::vector<nvinfer1::PluginField> list_;
+  nvinfer1::PluginFieldCollection fields_{};
+};
+
 class Registry : public nvinfer1::StubIPluginRegistry {
  public:
 #if NV_TENSORRT_MAJOR >= 10
-  using Creator = nvinfer1::IPluginCreatorInterface*;
-  Creator getCreator(char const* name, char const* version, char const* space) noexcept override {
+  Interface* getCreator(char const* name, char const* version, char const* space) noexcept override{
 #else
-  using Creator = nvinfer1::IPluginCreator*;
-  Creator getPluginCreator(char const* name, char const* version, char const* space) noexcept override {
+  Interface* getPluginCreator(char const* name, char const* version, char const* space) noexcept override {
 #endif
-    static int something;
-    const bool known = fake::record().plugins.count(name) != 0 && version[0] == '1' && space[0] == '\0';
-    return known ? reinterpret_cast<Creator>(&something) : nullptr;
-  }
+      static Creator scan({"directions", "tokens_per_frame", "class_token", "scale"});
+  static Creator convolution({"directions", "tokens_per_frame", "class_token"});
+  static Creator others({"delta_softplus"});
+  const std::string key = std::string(space) + "::" + name;
+  if (version[0] != '1') return nullptr;
+  if (key == fake::scenario().foreign) return &others;
+  if (fake::record().plugins.count(key) == 0) return nullptr;
+  return strcmp(name, "SelectiveScan") == 0 ? &scan : &convolution;
+}
 #if NV_TENSORRT_MAJOR > 8 || NV_TENSORRT_MINOR >= 6
-  PluginLibraryHandle loadLibrary(char const* path) noexcept override {
-    if (fake::fails("loadLibrary")) return nullptr;
-    fake::record().plugins = {"SelectiveScan", "CausalConv1d"};
-    return dlopen(path, RTLD_LAZY);
-  }
+PluginLibraryHandle loadLibrary(char const* path) noexcept override {
+  if (fake::fails("loadLibrary")) return nullptr;
+  fake::record().plugins.insert({"vmexport::SelectiveScan", "vmexport::CausalConv1d"});
+  return dlopen(path, RTLD_LAZY);
+}
 #endif
-};
+};  // namespace
 
 }  // namespace
 

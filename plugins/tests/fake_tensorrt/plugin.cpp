@@ -9,7 +9,15 @@ extern "C" VMEXPORT_FAKE void* getPluginCreators() { return nullptr; }  // 8.6
 #ifdef VMEXPORT_FAKE_REGISTERS
 namespace {
 
-const bool registered = (fake::record().plugins = {"SelectiveScan", "CausalConv1d"}, true);
+const bool registered = (fake::register_plugins(), true);
 
 }  // namespace
+#endif
+
+#if defined VMEXPORT_FAKE_LISTS || defined VMEXPORT_FAKE_REGISTERS
+extern "C" VMEXPORT_FAKE const char* vmexport_trt_serve_old_files() {
+  if (fake::fails("serveOldFiles")) return "another library answers";
+  fake::record().plugins.insert({"::SelectiveScan", "::CausalConv1d"});
+  return nullptr;
+}
 #endif

@@ -1,4 +1,5 @@
 // Building, on a fake TensorRT: what the builder is asked for, what becomes of its failures, and plugins.
+#include <cstdlib>
 #include <filesystem>
 
 #include "../../runner/files.h"
@@ -18,6 +19,10 @@ void test_building() {
   expect(fake::record().builder_flags == 0 && !fake::record().tf32, "no flag, and float32 stays float32");
   const uint32_t flags = NV_TENSORRT_MAJOR >= 11 ? 0 : NV_TENSORRT_MAJOR >= 10 ? 2 : 1;
   expect(fake::record().network_flags == flags, "explicit batch, strong types");
+  expect(fake::record().tactic_sources == 31, "TensorRT's own choice of kernels");
+  in({}, {onnx_file(true), "-e", engine, "--own-kernels"});
+  const uint32_t own = NV_TENSORRT_MAJOR >= 11 ? 31 : 24;
+  expect(fake::record().tactic_sources == own, "neither cuBLAS nor cuDNN");
   in({}, {onnx_file(true), "-e", engine, "--workspace", "1G"});
   expect(fake::record().workspace == uint64_t{1} << 30, "as asked");
   const Report ran = in({}, {onnx_file(true), clip_file(3), "--expect", expected_file(3), "--batch", "1:2:4"});
@@ -71,6 +76,44 @@ void test_failed_builds() {
   refused(Exit::kBadInput, "carries no function body", "no body", [&] { in({}, {onnx_file(false), "-e", engine}); });
 }
 
+namespace {
+
+// Files and engines of before the plugins had a namespace.
+void test_old_files(const std::string& plugin) {
+  const std::string engine = path("built.engine");
+  in({}, {old_onnx_file(), "-e", engine, "--plugin", plugin});
+  expect(fake::record().plugins.count("::SelectiveScan") == 1, "an old file is served");
+  refused(Exit::kEnvironment, "serves no old files", "another library answers",
+          [&] { in(failing("serveOldFiles"), {old_onnx_file(), "-e", engine, "--plugin", plugin}); });
+  in({}, {onnx_file(false), "-e", engine, "--plugin", plugin});
+  expect(fake::record().plugins.count("::SelectiveScan") == 0, "only where it is asked for");
+  setenv("VMEXPORT_TRT_OLD_FILES", "1", 1);
+  in({}, {engine, clip_file(1), "--plugin", plugin});
+  unsetenv("VMEXPORT_TRT_OLD_FILES");
+  expect(fake::record().plugins.count("::SelectiveScan") == 1, "an engine without a description, by the environment");
+}
+
+// Another library's plugin answers to our name.
+void test_foreign(const std::string& plugin, const std::string& without) {
+  const Words words = {onnx_file(false), "-e", path("built.engine"), "--plugin"};
+  const auto with = [&](const std::string& library, const std::string& foreign) {
+    fake::Scenario scenario;
+    scenario.foreign = foreign;
+    Words all = words;
+    all.push_back(library);
+    return [scenario, all] { in(scenario, all); };
+  };
+  refused(Exit::kEnvironment, "another library's plugin answers to SelectiveScan", "foreign",
+          with(without, "vmexport::SelectiveScan"));
+  with(plugin, "::SelectiveScan")();
+  fake::Scenario scenario;
+  scenario.foreign = "::SelectiveScan";
+  refused(Exit::kEnvironment, "another library's plugin answers to SelectiveScan", "foreign, old file",
+          [&] { in(scenario, {old_onnx_file(), "-e", path("built.engine"), "--plugin", plugin}); });
+}
+
+}  // namespace
+
 void test_plugins() {
   const std::string engine = path("built.engine");
   const auto library = [](const std::string& kind) {
@@ -85,15 +128,18 @@ void test_plugins() {
 #if VMEXPORT_TRT_AT_LEAST(8, 6)
   for (const bool body : {true, false}) {
     in({}, {onnx_file(body), "-e", engine, "--plugin", library("lists")});
-    expect(fake::record().model.size() == 29, "function bodies are left out where the plugin serves");
+    expect(fake::record().model.size() == 59, "function bodies are left out where the plugin serves");
     expect((notes().find("left out") != std::string::npos) == body, "which is said");
   }
   refused(Exit::kEnvironment, "does not take the plugins", "refused",
           [&] { in(failing("loadLibrary"), {onnx_file(true), "-e", engine, "--plugin", library("lists")}); });
 #endif
   in({}, {onnx_file(false), "-e", engine, "--plugin", library("registers")});
+  expect(fake::record().plugins.count("::SelectiveScan") == 0, "the name that others use is left to them");
+  test_old_files(library("registers"));
+  test_foreign(library("registers"), library("other"));
   in({}, {onnx_file(true), "-e", engine});
-  expect(fake::record().model.size() == 29 + 28, "and kept where there is none");
+  expect(fake::record().model.size() == 59 + 28, "and kept where there is none");
 }
 
 }  // namespace checks

@@ -49,9 +49,19 @@ void test_facts() {
   expect(facts.functions == std::set<std::string>{"SelectiveScan"}, "functions");
   expect(facts.operator_version == 1 && facts.precision == "fp32", "version, precision");
   expect(facts.profile && facts.profile->min == 1 && facts.profile->opt == 2 && facts.profile->max == 4, "profile");
+  expect(facts.old_names, "no plugin namespace");
+  const auto attribute = [](const std::string& name, const std::string& value) {
+    return bytes(5, bytes(1, name) + bytes(4, value));
+  };
+  const auto named = [&](const std::string& attributes) {
+    return bytes(1, bytes(4, "SelectiveScan") + attributes + bytes(7, "vmexport"));
+  };
+  const std::string ours = named(attribute("directions", "") + attribute("plugin_namespace", "vmexport"));
+  expect(!read_onnx(bytes(7, ours + node("MatMul", "")), "m").old_names, "all name it");
+  expect(read_onnx(bytes(7, ours + named(attribute("plugin_namespace", ""))), "m").old_names, "one does not");
   expect(read_onnx(model(10), "m").precision == "fp16" && read_onnx(model(16), "m").precision == "bf16", "precision");
   const OnnxFacts plain = read_onnx(bytes(7, node("Relu", "")), "m");
-  expect(plain.operators.empty() && plain.functions.empty() && !plain.profile, "a foreign file");
+  expect(plain.operators.empty() && plain.functions.empty() && !plain.profile && !plain.old_names, "a foreign file");
   refused(Exit::kBadInput, "newer vmexport", "version 2", [] { read_onnx(model(1, 2), "m"); });
   refused(Exit::kBadInput, "no graph", "no graph", [] { read_onnx(opset("", 18), "m"); });
 }

@@ -44,6 +44,9 @@ void test_taken() {
          "-h");
   expect(parse_options({"m.onnx", "c.npy", "--lib-dir", "/x", "--rtx"}).library_folder == "/x", "lib-dir");
   expect(parse_options({"m.onnx", "c.npy", "--plugin", "p.so", "--allow-engine-code"}).allow_engine_code, "code");
+  expect(parse_options({"m.onnx", "c.npy", "--rtx", "--plugin", "p.so"}).plugin == "p.so",
+         "the plugin in TensorRT-RTX");
+  expect(parse_options({"m.onnx", "-e", "m.engine", "--own-kernels"}).own_kernels, "own kernels");
   expect(*parse_options({"m.onnx", "-e", "e", "--workspace=2GiB"}).workspace_bytes == uint64_t{2} << 30, "GiB");
 }
 
@@ -63,6 +66,7 @@ void test_refused() {
   refuse({"m.onnx", "c.npy", "--json=yes"}, "takes no value");
   refuse({"m.onnx", "c.npy", "-o", "a", "--output", "b"}, "given twice");
   refuse({"m.engine", "c.npy", "--fp16"}, "belongs to building");
+  refuse({"m.engine", "c.npy", "--own-kernels"}, "belongs to building");
   refuse({"m.engine", "c.npy", "--batch", "1"}, "belongs to building");
   refuse({"m.engine", "c.npy", "-e", "n.engine"}, "belongs to building");
   refuse({"m.engine", "--bench", "-o", "y.npy"}, "needs clips");
@@ -70,7 +74,6 @@ void test_refused() {
   refuse({"m.engine", "c.npy", "--warmup", "3"}, "belongs to --bench");
   refuse({"m.engine", "c.npy", "--tolerance", "fp16"}, "belongs to --expect");
   refuse({"m.onnx", "-e", "e", "--cuda-graph", "on"}, "something to run");
-  refuse({"m.onnx", "c.npy", "--rtx", "--plugin", "p.so"}, "exclude");
   refuse({"m.onnx", "c.npy", "--rtx", "--fp16"}, "exclude");
   refuse({"m.engine", "c.npy", "-o", "c.npy"}, "used otherwise");
   refuse({"m.onnx", "c.npy", "-o", "x", "-e", "x"}, "used otherwise");

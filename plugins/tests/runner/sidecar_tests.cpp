@@ -49,7 +49,10 @@ void test_reading() {
   expect(sidecar.present && sidecar.precision == "fp16" && sidecar.needs_plugin && !sidecar.parity_failed, "read");
   const Json failed = Json::object().set("parity", "{\"status\": \"failed\"}");
   expect(read(with("model", Json::object().set("precision", "fp32").set("extra", failed))).parity_failed, "failed");
-  expect(!read(with("plugin", Json())).needs_plugin, "no plugin");
+  expect(sidecar.old_names, "a plugin without a namespace");
+  expect(!read(with("plugin", Json())).needs_plugin && !read(with("plugin", Json())).old_names, "no plugin");
+  const Json named = Json::object().set("version", "0.1.0").set("embedded", false).set("namespace", "vmexport");
+  expect(read(with("plugin", named)).needs_plugin && !read(with("plugin", named)).old_names, "a plugin with one");
   const auto refuse = [](const std::string& words, const Json& json) {
     refused(Exit::kBadInput, words, words, [&] { read(json); });
   };

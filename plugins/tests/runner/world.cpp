@@ -52,10 +52,15 @@ std::string expected_file(int64_t batch) {
 }
 
 std::string onnx_file(bool body) {
-  const std::string node = std::string("\x0a\x19\x22\x0dSelectiveScan\x3a\x08vmexport", 27);
-  std::string model = std::string("\x3a\x1b", 2) + node;
+  const std::string attribute = std::string("\x2a\x1c\x0a\x10plugin_namespace\x22\x08vmexport", 30);
+  const std::string node = std::string("\x0a\x37\x22\x0dSelectiveScan\x3a\x08vmexport", 27) + attribute;
+  std::string model = std::string("\x3a\x39", 2) + node;
   if (body) model += std::string("\xca\x01\x19\x0a\x0dSelectiveScan\x52\x08vmexport", 28);
   return write("model.onnx", model);
+}
+
+std::string old_onnx_file() {
+  return write("old.onnx", std::string("\x3a\x1b\x0a\x19\x22\x0dSelectiveScan\x3a\x08vmexport", 29));
 }
 
 const std::string& notes() { return said; }

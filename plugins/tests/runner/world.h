@@ -29,6 +29,8 @@ std::string expected_file(int64_t batch);
 
 // An ONNX file of one node, with its function body where wanted.
 std::string onnx_file(bool body);
+// The same from before operators named their plugin's namespace.
+std::string old_onnx_file();
 
 // A run in a world of its own, after which nothing may be alive.
 Report in(const fake::Scenario& scenario, const Words& words);
