@@ -70,7 +70,7 @@ def fake_machine(
     version: str = "10.3.0",
     *,
     rtx: bool = False,
-    plugin: bool = True,
+    plugin: bool | None = None,
     built_for: str = "sm_87 compute_90",
     **gpu: Any,
 ) -> Machine:
@@ -80,10 +80,12 @@ def fake_machine(
         patch: undoes it.
         version: of TensorRT.
         rtx: TensorRT-RTX instead; the other flavour is then not installed.
-        plugin: whether the plugin library is built for this TensorRT.
+        plugin: whether the plugin library is built for this TensorRT; None: not for RTX.
         built_for: the GPUs that it is built for.
         **gpu: arguments of `FakeCuda`.
     """
+    plugin = not rtx if plugin is None else plugin
+    headers = "11.1.0" if rtx else version
     cuda = FakeCuda(**gpu)
     trt = FakeTensorRT(version, cuda, rtx)
     trt.libraries = {str(LIBRARY): ("SelectiveScan", "CausalConv1d")} if plugin else {}
@@ -93,7 +95,7 @@ def fake_machine(
     where = "vmexport.runtime.tensorrt.plugin"
     patch.setattr(f"{where}.library_path", lambda name, major: LIBRARY if plugin else None)
     patch.setattr(
-        f"{where}.read_plugin_build", lambda path: PluginBuild("0.1.0", version, "IPluginV3", built_for)
+        f"{where}.read_plugin_build", lambda path: PluginBuild("0.1.0", headers, "IPluginV3", built_for)
     )
     return Machine(cuda, trt)
 
@@ -124,7 +126,7 @@ def make_engine(
         "compute_capabilities": ("8.7",),
         "gpu": "Fake Orin",
         "cuda": "12.6",
-        "plugin": None if rtx else PluginRecord("0.1.0"),
+        "plugin": None if rtx else PluginRecord("0.1.0", namespace="vmexport"),
     }
     content = fake_engine(onnx.read_bytes(), **{"version": version, "plugin": not rtx, **(header or {})})
     return write_engine(path, content, EngineInfo(**{**values, **record}))

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Sequence
 from enum import IntEnum
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,13 @@ from fake_cuda import FakeCuda
 
 MAGIC = b"fake engine\n"
 
+
+NAMESPACE = "vmexport"
+ATTRIBUTES = {
+    "SelectiveScan": ("directions", "tokens_per_frame", "class_token", "scale"),
+    "CausalConv1d": ("directions", "tokens_per_frame", "class_token"),
+}
+"""Of the plugins, by name."""
 
 LAYERS = {"patch embedding": 0.25, "scan": 0.75}
 """What a profiler is told of every call."""
@@ -75,7 +82,7 @@ class FakeTensorRT(ModuleType):
 
     Attributes:
         libraries: plugin libraries that load: path, and the operators in them.
-        creators: operators that are registered.
+        creators: attributes of the plugins that are registered, by namespace and name.
         refuse: what the next steps fail with: `context`, `enqueue` or `capture`, and the logged message.
         engines: engines that live.
         graphs_by_library: whether the last context was made with the library's own graphs (RTX).
@@ -90,7 +97,7 @@ class FakeTensorRT(ModuleType):
         self.cuda, self.rtx = cuda, rtx
         self.ILogger, self.DataType = ILogger, DataType
         self.libraries: dict[str, Sequence[str]] = {}
-        self.creators: set[str] = set()
+        self.creators: dict[tuple[str, str], Sequence[str]] = {}
         self.refuse: dict[str, str] = {}
         self.engines: weakref.WeakSet[Any] = weakref.WeakSet()
         self.graphs_by_library = False
@@ -106,29 +113,42 @@ class FakeTensorRT(ModuleType):
         self.loggers.add(logger)
         return _Runtime(self, logger)
 
+    def register(self, *names: str, namespace: str = NAMESPACE) -> None:
+        """Plugins of vmexport, as its libraries register them."""
+        self.creators |= {(namespace, name): ATTRIBUTES.get(name, ()) for name in names}
+
+    def has(self, name: str, namespace: str = NAMESPACE) -> bool:
+        """Whether a plugin of this name is registered."""
+        return (namespace, name) in self.creators
+
     def get_plugin_registry(self) -> _Registry:
         """The process's registry."""
         return _Registry(self)
 
 
+def _field(name: str) -> SimpleNamespace:
+    return SimpleNamespace(name=name)
+
+
 class _Registry:
     def __init__(self, trt: FakeTensorRT) -> None:
         self._trt = trt
-        if trt.numbers >= (10,):
+        if trt.rtx or trt.numbers >= (10,):
             self.get_creator = self._find
         if trt.numbers < (11,):
             self.get_plugin_creator = self._find
 
     def _find(self, name: str, version: str, namespace: str = "") -> object | None:
-        return name if name in self._trt.creators and (version, namespace) == ("1", "") else None
+        known = self._trt.creators.get((namespace, name)) if version == "1" else None
+        return None if known is None else SimpleNamespace(field_names=list(map(_field, known)))
 
     def load_library(self, path: str) -> object | None:
         found = self._trt.libraries.get(path)
-        if found is None or self._trt.creators & set(found):
+        if found is None or any((NAMESPACE, name) in self._trt.creators for name in found):
             for logger in self._trt.loggers:
                 logger.log(Severity.ERROR, f"could not load library {path}")
             return None
-        self._trt.creators |= set(found)
+        self._trt.register(*found)
         return object()
 
 
@@ -162,7 +182,7 @@ class _Runtime:
                 return "the engine holds host code, which is not allowed"
         elif header["version"] != self._trt.__version__:
             return f"expecting library version {self._trt.__version__} got {header['version']}"
-        if header.get("plugin") and not header.get("embedded") and "SelectiveScan" not in self._trt.creators:
+        if header.get("plugin") and not header.get("embedded") and not self._trt.has("SelectiveScan"):
             return "getPluginCreator could not find plugin: SelectiveScan version: 1"
         return ""
 

@@ -27,7 +27,7 @@ PACKAGES = {
         "from fake_tensorrt import FakeTensorRT\n"
         "import cuda.bindings.runtime as cuda\n"
         "found = FakeTensorRT('10.3.0', cuda)\n"
-        "found.creators = {'SelectiveScan', 'CausalConv1d'}\n"
+        "found.register('SelectiveScan', 'CausalConv1d')\n"
         "sys.modules[__name__] = found\n"
     ),
     "cuda/__init__.py": "",

@@ -17,7 +17,7 @@ from vmexport.errors import InputError, ParityError, UsageError
 from vmexport.export import export_onnx
 from vmexport.export.attach import ONE_LEVEL, TWO_LEVEL
 from vmexport.export.metadata import load_onnx, read_info, read_metadata, write_info
-from vmexport.export.prepare import FORMS, PLUGIN, Prepared, prepare
+from vmexport.export.prepare import FORMS, PLUGIN, Prepared, name_plugins, prepare
 from vmexport.runtime import open_runner
 from vmexport.runtime.torch_runner import TorchRunner
 
@@ -69,6 +69,27 @@ def test_a_file_that_fits_keeps_its_graph(exported: Path) -> None:
         n.SerializeToString() for n in before.graph.node
     ]
     assert read_metadata(prepared.model, "prepared").architecture == read_info(exported).architecture
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_plugins_are_named_where_they_serve(exported: Path, tmp_path: Path, form: str) -> None:
+    """In nodes of old files too. A parser prefers a plugin that is named to a body: these come without."""
+    old = load_onnx(exported)
+    name_plugins(old, wanted=False)
+    assert namespaces(old) == {None}
+    onnx.save(old, str(tmp_path / "old.onnx"))
+    for source in (exported, tmp_path / "old.onnx"):
+        prepared = prepare(source, form=form, reference=False)
+        assert namespaces(prepared.model) == {"vmexport" if form == PLUGIN else None}
+
+
+def namespaces(model: onnx.ModelProto) -> set[str | None]:
+    """Where our nodes have TensorRT look for their plugins."""
+    return {
+        next((one.s.decode() for one in node.attribute if one.name == "plugin_namespace"), None)
+        for node in model.graph.node
+        if node.domain == "vmexport"
+    }
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])

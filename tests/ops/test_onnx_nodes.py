@@ -101,6 +101,7 @@ def test_a_scan_becomes_one_node(without: tuple[str, ...]) -> None:
         "tokens_per_frame": 32,
         "class_token": 1,
         "scale": 0.5 / 32 if "z" in without else 0.5,
+        "plugin_namespace": b"vmexport",
     }
     assert_close(run(model, arguments), Scan(without)(*arguments).numpy(), OPERATOR["float32"])
 
@@ -110,7 +111,12 @@ def test_a_convolution_becomes_one_node() -> None:
     model = export(Conv(), arguments)
     node, attributes = our_node(model, "CausalConv1d")
     assert len([name for name in node.input if name]) == 3
-    assert attributes == {"directions": [0, 1, 2, 3], "tokens_per_frame": 32, "class_token": 1}
+    assert attributes == {
+        "directions": [0, 1, 2, 3],
+        "tokens_per_frame": 32,
+        "class_token": 1,
+        "plugin_namespace": b"vmexport",
+    }
     assert_close(run(model, arguments), Conv()(*arguments).numpy(), OPERATOR["float32"])
 
 

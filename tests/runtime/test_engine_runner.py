@@ -461,9 +461,44 @@ def test_a_plugin_that_lacks_the_operator(engine: Path, machine: Machine) -> Non
 
 def test_a_plugin_that_somebody_loaded_serves(engine: Path, machine: Machine) -> None:
     machine.trt.libraries = {}
-    machine.trt.creators = {"SelectiveScan", "CausalConv1d"}
+    machine.trt.register("SelectiveScan", "CausalConv1d")
     with open_runner(engine):
         pass
+
+
+@pytest.mark.parametrize("attributes", [("delta_softplus",), ()])
+def test_another_librarys_plugin_that_answers_to_our_name(
+    attributes: tuple[str, ...], engine: Path, machine: Machine
+) -> None:
+    machine.trt.creators[("vmexport", "SelectiveScan")] = attributes
+    error = refused(EngineRunner(engine))
+    assert error.exit_code == ExitCode.ENVIRONMENT
+    assert error.what == "another library's plugin answers to SelectiveScan"
+    assert f"the attributes {', '.join(attributes) or 'none'}, expected directions" in error.why
+
+
+def test_another_librarys_plugin_of_the_common_name_is_no_harm(engine: Path, machine: Machine) -> None:
+    machine.trt.creators[("", "SelectiveScan")] = ("delta_softplus",)
+    with open_runner(engine):
+        pass
+
+
+def test_engines_of_before_the_namespace(
+    engine: Path, onnx_file: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are served where the sidecar asks for it, and not beside another library of that name."""
+
+    def serve(path: Path) -> None:
+        machine.trt.register("SelectiveScan", "CausalConv1d", namespace="")
+
+    monkeypatch.setattr("vmexport.runtime.tensorrt.plugin.serve_old_files", serve)
+    with open_runner(engine):
+        assert not machine.trt.has("SelectiveScan", namespace="")
+    make_engine(engine, onnx_file, machine, plugin=PluginRecord("0.1.0"))
+    with open_runner(engine):
+        assert machine.trt.has("SelectiveScan", namespace="")
+    machine.trt.creators[("", "SelectiveScan")] = ("delta_softplus",)
+    assert "another library's plugin" in refused(EngineRunner(engine)).what
 
 
 def test_an_engine_that_failed_parity(engine: Path, onnx_file: Path, machine: Machine) -> None:

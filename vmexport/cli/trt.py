@@ -72,11 +72,19 @@ def trt(
         bool,
         typer.Option("--embed-plugin", help="Put the plugin, native code, into the engine; with the former."),
     ] = False,
+    plugin: Annotated[
+        bool | None,
+        typer.Option(
+            "--plugin/--no-plugin",
+            help="RTX: scans by the plugin, which the engine then needs, or by standard operators.",
+            show_default="the plugin where it is built",
+        ),
+    ] = None,
     profile_layers: Annotated[
         bool, typer.Option("--profile-layers", help="Measure the time of every layer afterwards.")
     ] = False,
     runtime: Annotated[
-        Runtime, typer.Option(help="TensorRT with the plugin, or TensorRT-RTX without one.")
+        Runtime, typer.Option(help="TensorRT on the GPU itself, or TensorRT-RTX, ahead of time too.")
     ] = Runtime.AUTO,
     compute_capability: Annotated[
         str,
@@ -134,6 +142,7 @@ def trt(
             hardware_compatibility="ampere_plus" if hardware_compat else "none",
             version_compatible=version_compatible,
             embed_plugin=embed_plugin,
+            plugin=plugin,
             profile_layers=profile_layers,
             runtime=runtime.value,
             compute_capabilities=parse_capabilities(compute_capability),

@@ -12,11 +12,13 @@ from vmexport.export.functions.conv import causal_conv1d_function
 from vmexport.export.functions.scan import selective_scan_function
 from vmexport.export.functions.two_level import chunk_tokens, two_level_scan_function
 from vmexport.export.graph import operator_nodes
-from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
+from vmexport.ops.schema import ATTRIBUTES, CAUSAL_CONV1D, SCALE_ATTRIBUTE, SELECTIVE_SCAN
 
 ONE_LEVEL, TWO_LEVEL, CLOSED = "one level", "two level", "closed"
 """Forms of the scan's body: least work (CPUs), fewest serial steps (GPUs without our plugin), or one level
 whose loop reads nothing from outside (`portable`)."""
+
+_SHAPING = (*ATTRIBUTES, SCALE_ATTRIBUTE.name)
 
 
 def attach_functions(model: onnx.ModelProto, form: str = ONE_LEVEL) -> None:
@@ -53,8 +55,11 @@ def _length(graph: onnx.GraphProto, scan: onnx.NodeProto) -> int:
 
 
 def _common_attributes(nodes: list[onnx.NodeProto]) -> dict[str, Any]:
-    """The attributes that all nodes share; all nodes of one network do."""
-    first, *others = [{a.name: helper.get_attribute_value(a) for a in node.attribute} for node in nodes]
+    """The attributes that a body is made for, which all nodes of one network share."""
+    first, *others = [
+        {a.name: helper.get_attribute_value(a) for a in node.attribute if a.name in _SHAPING}
+        for node in nodes
+    ]
     if any(other != first for other in others):
         raise BuildError(
             "the function body cannot serve this network",

@@ -17,7 +17,14 @@ from vmexport.export.attach import ONE_LEVEL, TWO_LEVEL, attach_functions
 from vmexport.export.graph import operator_nodes
 from vmexport.export.metadata import load_onnx, read_metadata, write_info
 from vmexport.export.verify import verify_model
-from vmexport.ops.schema import DOMAIN, OPSET_VERSION, SELECTIVE_SCAN
+from vmexport.ops.schema import (
+    CAUSAL_CONV1D,
+    DOMAIN,
+    OPSET_VERSION,
+    PLUGIN_NAMESPACE,
+    PLUGIN_NAMESPACE_ATTRIBUTE,
+    SELECTIVE_SCAN,
+)
 from vmexport.runtime.record import refuse_failed
 
 if TYPE_CHECKING:
@@ -119,11 +126,29 @@ def _finish(
 ) -> Prepared:
     """Exchange the function bodies, write what the graph is, and check its types."""
     del graph.functions[:]
+    name_plugins(graph, form == PLUGIN)
     if form != PLUGIN:
         attach_functions(graph, form)
     write_info(graph, info)
     verify_model(graph, info.architecture, info.precision)
     return Prepared(graph, info, reference, source)
+
+
+def name_plugins(graph: onnx.ModelProto, wanted: bool) -> None:
+    """Have our nodes say where TensorRT finds their plugins; files of before these had a namespace do not.
+
+    Args:
+        graph: changed in place.
+        wanted: False has them say nothing: parsers prefer a plugin that is named to a function body.
+    """
+    for node in (*operator_nodes(graph.graph, SELECTIVE_SCAN), *operator_nodes(graph.graph, CAUSAL_CONV1D)):
+        found = [attribute for attribute in node.attribute if attribute.name == PLUGIN_NAMESPACE_ATTRIBUTE]
+        if wanted and not found:
+            found = [node.attribute.add(name=PLUGIN_NAMESPACE_ATTRIBUTE, type=onnx.AttributeProto.STRING)]
+        for attribute in found:
+            attribute.s = PLUGIN_NAMESPACE.encode()
+            if not wanted:
+                node.attribute.remove(attribute)
 
 
 def _checked(graph: onnx.ModelProto, source: str) -> ModelInfo:

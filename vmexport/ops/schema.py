@@ -12,6 +12,11 @@ OPSET_VERSION = 1
 SELECTIVE_SCAN = "SelectiveScan"
 CAUSAL_CONV1D = "CausalConv1d"
 
+PLUGIN_NAMESPACE_ATTRIBUTE = "plugin_namespace"
+"""Attribute of both nodes that nothing but TensorRT reads: where its parser looks for the plugin."""
+PLUGIN_NAMESPACE, OLD_PLUGIN_NAMESPACE = DOMAIN, ""
+"""Namespaces of TensorRT's plugin registry, now and in files from before there was one."""
+
 ACTIVATION, PARAMETER = "T", "float32"
 """The two kinds of dtype: T is one of `ACTIVATION_DTYPES`, the same for all tensors of a call."""
 ACTIVATION_DTYPES = ("float32", "float16", "bfloat16")
@@ -97,6 +102,9 @@ SCALE_ATTRIBUTE = AttributeSpec(
 ATTRIBUTES = tuple(attribute.name for attribute in ORDER_ATTRIBUTES)
 """Attributes of both operators; the scan has `scale` besides."""
 
+NODE_ATTRIBUTES = (*ATTRIBUTES, PLUGIN_NAMESPACE_ATTRIBUTE)
+"""The same as an ONNX node has them."""
+
 GRADIENT = "grad_"
 """Begins the name of a gradient; the tensor's name follows."""
 
@@ -130,6 +138,7 @@ class TokenOrder:
             "directions": list(self.directions),
             "tokens_per_frame": int(self.tokens_per_frame),
             "class_token": int(self.class_token),
+            PLUGIN_NAMESPACE_ATTRIBUTE: PLUGIN_NAMESPACE,
         }
 
 

@@ -105,9 +105,8 @@ class EngineRunner(Runner):
         cuda = Cuda()
         gpu = find_gpu(cuda)
         check_gpu(info, gpu, self.source)
-        needs_plugin = info.plugin is not None and not info.plugin.embedded
-        if needs_plugin:
-            ensure_plugin(trt, self.source, gpu.compute_capability)
+        if info.plugin is not None and not info.plugin.embedded:
+            ensure_plugin(trt, self.source, gpu.compute_capability, info.plugin.namespace)
         self._remarks = remarks(info, gpu)
         how = "function body" if info.plugin is None else "plugin"
         self._backend = f"{trt.name} on {gpu.name}, {how}"

@@ -31,9 +31,10 @@ from vmexport.export import export_onnx
 from vmexport.export.metadata import load_onnx, read_metadata, write_info
 from vmexport.export.trt import EngineReport, build_engine
 from vmexport.ops.schema import DOMAIN, SELECTIVE_SCAN
+from vmexport.package import VERSION
 from vmexport.runtime import open_runner
 from vmexport.runtime.record import PARITY_ENTRY
-from vmexport.runtime.tensorrt.sidecar import read_engine, read_sidecar, sidecar_path
+from vmexport.runtime.tensorrt.sidecar import PluginRecord, read_engine, read_sidecar, sidecar_path
 
 EVERY_TENSORRT = [*((version, False) for version in VERSIONS), (RTX_VERSION, True)]
 MODERN = [version for version in VERSIONS if not version.startswith("8")]
@@ -191,6 +192,44 @@ def test_bf16_needs_strong_typing(make_machine: MakeMachine, exported: Path, tmp
     error = refused(exported, tmp_path, precision="bf16")
     assert isinstance(error, UsageError)
     assert "fp32, fp16" in error.why
+
+
+@pytest.mark.parametrize("asked", [None, True, False])
+@pytest.mark.parametrize("built", [True, False])
+def test_rtx_takes_the_plugin_where_one_is_built(
+    asked: bool | None,
+    built: bool,
+    make_machine: MakeMachine,
+    exported: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ahead of time: the plugin has no code for these GPUs, and need not have."""
+    named: list[bool] = []
+    monkeypatch.setattr("vmexport.export.trt.engine.provide_short_name", lambda: named.append(True))
+    machine = make_machine(RTX_VERSION, rtx=True, plugin=built, count=0)
+    if asked and not built:
+        error = refused(exported, tmp_path, plugin=asked)
+        assert "for TensorRT 11 or 10 is not built" in error.why
+        return
+    uses = built and asked is not False
+    report = make(machine, exported, tmp_path, plugin=asked)
+    assert (report.plugin, bool(named)) == (uses, uses)
+    record = read_sidecar(tmp_path / "model.engine")
+    assert record.plugin == (PluginRecord(VERSION, False, "vmexport") if uses else None)
+    assert record.parity["onnx"]["status"] == "passed"
+
+
+def test_tensorrt_cannot_do_without_the_plugin(machine: BuildMachine, exported: Path, tmp_path: Path) -> None:
+    error = refused(exported, tmp_path, plugin=False)
+    assert isinstance(error, UsageError)
+    assert "--runtime rtx --no-plugin" in error.fix
+
+
+def test_rtx_1_6_takes_no_plugin(make_machine: MakeMachine, exported: Path, tmp_path: Path) -> None:
+    make_machine("1.6.0.1", rtx=True, plugin=True, count=0)
+    error = refused(exported, tmp_path, plugin=True)
+    assert "--no-plugin" in error.fix
 
 
 def test_rtx_without_a_gpu_proves_the_file(make_machine: MakeMachine, exported: Path, tmp_path: Path) -> None:

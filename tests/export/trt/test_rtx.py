@@ -28,7 +28,8 @@ ENGINE_MAGIC = b"vtrt"
 
 
 def build(model: Any, path: Path, **options: Any) -> Any:
-    return build_engine(model, path, runtime="rtx", compute_capabilities=CAPABILITIES, **options)
+    settings = {"runtime": "rtx", "compute_capabilities": CAPABILITIES, "plugin": False, **options}
+    return build_engine(model, path, **settings)
 
 
 def assert_describes(path: Path, precision: str, profile: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from onnx import helper
 
 from vmexport.export.functions.order import visits
 from vmexport.export.functions.writer import Writer
-from vmexport.ops.schema import ATTRIBUTES, CAUSAL_CONV1D, CONV_INPUTS, DOMAIN, ScanOrder
+from vmexport.ops.schema import CAUSAL_CONV1D, CONV_INPUTS, DOMAIN, NODE_ATTRIBUTES, ScanOrder
 
 
 def causal_conv1d_function(
@@ -60,6 +60,5 @@ def causal_conv1d_function(
             part = w.op("Gather", part, w.pick(steps, s), axis=1)
         parts.append(w.op("Unsqueeze", part, w.ints(0)))
     w.emit("CastLike", [w.op("Concat", *parts, axis=0), "x"], "u")
-    return helper.make_function(
-        DOMAIN, CAUSAL_CONV1D, CONV_INPUTS, ["u"], w.nodes, [helper.make_opsetid("", opset)], ATTRIBUTES
-    )
+    opsets = [helper.make_opsetid("", opset)]
+    return helper.make_function(DOMAIN, CAUSAL_CONV1D, CONV_INPUTS, ["u"], w.nodes, opsets, NODE_ATTRIBUTES)

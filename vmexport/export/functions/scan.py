@@ -17,7 +17,7 @@ from vmexport.export.functions.steps import (
     zero_state,
 )
 from vmexport.export.functions.writer import Writer
-from vmexport.ops.schema import ATTRIBUTES, DOMAIN, SCAN_INPUTS, SELECTIVE_SCAN
+from vmexport.ops.schema import DOMAIN, NODE_ATTRIBUTES, SCALE_ATTRIBUTE, SCAN_INPUTS, SELECTIVE_SCAN
 
 STEPS_PER_ITERATION = 16
 
@@ -76,7 +76,7 @@ def gated(w: Writer, total: str, scale: float, opset: int) -> onnx.FunctionProto
         gate = w.op("Mul", gate, w.float_scalar(scale))
     w.emit("CastLike", [w.op("Mul", total, gate), "z"], "y")
     opsets = [helper.make_opsetid("", opset)]
-    attributes = [*ATTRIBUTES, "scale"]
+    attributes = [*NODE_ATTRIBUTES, SCALE_ATTRIBUTE.name]
     return helper.make_function(DOMAIN, SELECTIVE_SCAN, SCAN_INPUTS, ["y"], w.nodes, opsets, attributes)
 
 

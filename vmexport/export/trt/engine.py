@@ -23,11 +23,13 @@ from vmexport.export.trt.settings import EngineRequest
 from vmexport.export.trt.target import Target, find_target, workspace_bytes
 from vmexport.export.trt.timing_cache import TimingCache, attach_cache, cache_file
 from vmexport.files import atomic_write
+from vmexport.ops.schema import PLUGIN_NAMESPACE
 from vmexport.package import VERSION
 from vmexport.runtime.record import PARITY_ENTRY
-from vmexport.runtime.tensorrt.features import TensorRT
+from vmexport.runtime.tensorrt.features import RTX, TensorRT
 from vmexport.runtime.tensorrt.library import find_tensorrt
-from vmexport.runtime.tensorrt.plugin import ensure_plugin
+from vmexport.runtime.tensorrt.plugin import ensure_plugin, wants_plugin
+from vmexport.runtime.tensorrt.rtx_name import provide_short_name
 from vmexport.runtime.tensorrt.sidecar import EngineInfo, PluginRecord, write_sidecar
 from vmexport.runtime.tensorrt.versions import set_precision
 
@@ -48,6 +50,7 @@ class _Job:
         say: told the progress.
         trt: the library.
         target: the GPUs.
+        plugin: whether the plugin computes the scans; otherwise function bodies do.
         builder: TensorRT's, with the settings in `config`; both are dropped before the engine is run.
         cache: the timing cache.
         workspace: bound of a kernel's scratch space, bytes.
@@ -59,6 +62,7 @@ class _Job:
     say: Progress
     trt: TensorRT
     target: Target
+    plugin: bool
     builder: Any
     config: Any
     cache: TimingCache = field(default_factory=TimingCache)
@@ -87,7 +91,7 @@ def build_engine(
     progress: Progress | None = None,
     **options: Unpack[EngineOptions],
 ) -> EngineReport:
-    """Build an engine of TensorRT (with the plugin) or of TensorRT-RTX (with the two-level function body).
+    """Build an engine of TensorRT (with the plugin) or of TensorRT-RTX (with it, or the two-level body).
 
     The engine is compared with PyTorch at minimum, optimum, maximum and one batch between before it replaces
     an older one; where no GPU here can run it, the file that it was built from is compared in ONNX Runtime,
@@ -121,7 +125,7 @@ def build_engine(
         model,
         precision=settings.precision,
         profile=settings.profile,
-        form=PLUGIN if job.trt.features.plugins else TWO_LEVEL,
+        form=PLUGIN if job.plugin else TWO_LEVEL,
         reference=settings.check,
         progress=lambda step: job.say(step, 0, 0),
     )
@@ -143,12 +147,15 @@ def _begin(path: Path, settings: EngineRequest, say: Progress) -> _Job:
     target = find_target(trt, settings)
     refuse_on_machine(settings, target)
     plugin = None
-    if trt.features.plugins:
-        assert target.gpu is not None
-        plugin = ensure_plugin(trt, str(path), target.gpu.compute_capability)
+    uses_plugin = wants_plugin(trt, settings.plugin)
+    if uses_plugin:
+        gpu = target.gpu if target.runs_here else None
+        plugin = ensure_plugin(trt, str(path), gpu.compute_capability if gpu else None)
+        if trt.flavour == RTX:
+            provide_short_name()
     builder = new_builder(trt)
     config = new_config(trt, builder, settings, target, plugin)
-    job = _Job(path, settings, say, trt, target, builder, config)
+    job = _Job(path, settings, say, trt, target, uses_plugin, builder, config)
     if trt.features.timing_cache and target.gpu is not None:
         job.cache = attach_cache(trt, config, cache_file(settings.timing_cache, trt, target.gpu))
     return job
@@ -204,9 +211,9 @@ def _described(model: ModelInfo, proof: Proof, digest: str) -> ModelInfo:
 
 
 def _plugin_record(job: _Job) -> PluginRecord | None:
-    if not job.trt.features.plugins:
+    if not job.plugin:
         return None
-    return PluginRecord(VERSION, job.settings.embed_plugin)
+    return PluginRecord(VERSION, job.settings.embed_plugin, PLUGIN_NAMESPACE)
 
 
 def _layers(job: _Job) -> tuple[LayerTime, ...]:

@@ -14,6 +14,7 @@ import onnx
 
 from vmexport.config.progress import Progress
 from vmexport.errors import InputError
+from vmexport.export.attach import attach_functions
 from vmexport.export.prepare import Prepared
 from vmexport.export.trt.settings import EngineRequest
 from vmexport.export.trt.target import Target
@@ -88,7 +89,7 @@ def prove(prepared: Prepared, engine: Path, target: Target, say: Progress) -> Pr
     if prepared.info.precision == "bf16":
         return Proof(reason=f"{reason}; nor the file it was built from: {NO_BF16}")
     file = engine.with_name("prepared.onnx")
-    onnx.save(prepared.model, str(file))
+    onnx.save(_runnable(prepared.model), str(file))
     proof = _compared(prepared, OnnxRunner(file, SessionOptions(library="off")), GRAPH, reason, say)
     file.unlink()
     return replace(proof, reason=f"{reason}; compared was the file it was built from, in {proof.backend}")
@@ -101,8 +102,8 @@ def fingerprint(prepared: Prepared, trt: TensorRT, target: Target, settings: Eng
         "vmexport": VERSION,
         "trt": trt.name,
         "capabilities": target.capabilities,
-        "gpu": gpu.name if gpu and trt.features.plugins else "",
-        "cuda": gpu.cuda_driver if gpu and trt.features.plugins else "",
+        "gpu": gpu.name if gpu and not trt.features.named_capabilities else "",
+        "cuda": gpu.cuda_driver if gpu and not trt.features.named_capabilities else "",
         "workspace": settings.workspace,
         "opt_level": settings.opt_level,
         "hardware_compatibility": settings.hardware_compatibility,
@@ -132,6 +133,16 @@ def up_to_date(path: Path, digest: str, settings: EngineRequest, target: Target)
         return info
     best = ENGINE if target.runs_here else NOTHING if info.model.precision == "bf16" else GRAPH
     return info if info.parity.get("proven") in (ENGINE, best) else None
+
+
+def _runnable(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph as ONNX Runtime runs it: with function bodies where the plugin would compute."""
+    if graph.functions:
+        return graph
+    copy = onnx.ModelProto()
+    copy.CopyFrom(graph)
+    attach_functions(copy)
+    return copy
 
 
 def _compared(prepared: Prepared, theirs: Runner, what: str, reason: str, say: Progress) -> Proof:

@@ -34,6 +34,8 @@ class EngineRequest:
             named by GPU, TensorRT and CUDA.
         hardware_compatibility: "none", "ampere_plus" or "same_compute_capability".
         version_compatible: build an engine that newer versions of TensorRT can run too.
+        plugin: TensorRT-RTX: whether the plugin computes the scans, or function bodies do, for which the
+            machine that runs the engine needs nothing of vmexport; None: the plugin where one is built.
         embed_plugin: put the plugin library, native code, into the engine; needs `version_compatible`.
         profile_layers: measure the time of every layer afterwards.
         runtime: "auto", "tensorrt" or "rtx" (TensorRT-RTX, on function bodies).
@@ -54,6 +56,7 @@ class EngineRequest:
     hardware_compatibility: str = NO_COMPATIBILITY
     version_compatible: bool = False
     embed_plugin: bool = False
+    plugin: bool | None = None
     profile_layers: bool = False
     runtime: str = AUTO
     compute_capabilities: Sequence[str] = ()
@@ -101,6 +104,7 @@ class EngineOptions(TypedDict, total=False):
     hardware_compatibility: str
     version_compatible: bool
     embed_plugin: bool
+    plugin: bool | None
     profile_layers: bool
     runtime: str
     compute_capabilities: Sequence[str]

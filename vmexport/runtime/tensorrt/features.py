@@ -5,7 +5,7 @@
 | network | explicit batch flag | strongly typed flag | | | | always strongly typed | strongly typed flag |
 | precision | builder flags | of the ONNX file | | | | | of the ONNX file |
 | progress monitor | no | yes | | | | | yes |
-| plugin | V2 | V3 | | preferred to a function | | | none |
+| plugin | V2 | V3 | | preferred to a function | | | V3 from 1.7 on, or none |
 | editable timing cache | no | | | | yes | | no timing cache |
 | activation memory | address only | | address and size | | | | address and size |
 | several GPU kinds in one engine | no | | | | | | named capabilities |
@@ -23,6 +23,11 @@ from vmexport.config.choices import PRECISIONS, Runtime
 TENSORRT, RTX = Runtime.TENSORRT.value, Runtime.RTX.value
 OLDEST: Mapping[str, tuple[int, ...]] = {TENSORRT: (8, 6), RTX: (1, 0)}
 """First version of each flavour whose Python API serves; 8.5 is for C++ only."""
+
+RTX_WITH_PLUGINS = (1, 7)
+"""First version of TensorRT-RTX whose parser was seen to take plugins."""
+V3_MAJORS = (11, 10)
+"""Major versions of TensorRT that have `IPluginV3`."""
 
 PRECISION_FLAGS = {"fp32": (), "fp16": ("FP16",)}
 """Builder flags by precision, for the versions that have them; bfloat16 came with strong typing."""
@@ -47,8 +52,18 @@ class Features:
 
     @property
     def plugins(self) -> bool:
-        """Whether operators can be plugins; otherwise the function body is all there is."""
-        return self.flavour == TENSORRT
+        """Whether operators can be plugins."""
+        return self.flavour == TENSORRT or self.numbers >= RTX_WITH_PLUGINS
+
+    @property
+    def function_bodies(self) -> bool:
+        """Whether operators can be left to their function bodies, for all versions of this library."""
+        return self.flavour == RTX
+
+    @property
+    def plugin_majors(self) -> tuple[int, ...]:
+        """Major versions of TensorRT whose plugin libraries serve, the first the best; RTX has their V3."""
+        return V3_MAJORS if self.flavour == RTX else (self.major,)
 
     @property
     def strongly_typed(self) -> bool:

@@ -20,6 +20,7 @@ from vmexport.documents import fit, read_json
 from vmexport.errors import InputError, VmexportError, brief
 from vmexport.files import atomic_write
 from vmexport.opening import check_readable
+from vmexport.ops.schema import OLD_PLUGIN_NAMESPACE
 from vmexport.runtime.record import read_record
 from vmexport.runtime.tensorrt.versions import NO_COMPATIBILITY
 
@@ -34,10 +35,12 @@ class PluginRecord:
     Attributes:
         version: of vmexport, whose plugin library built the engine.
         embedded: whether the library travels inside the engine; otherwise it must be there to load it.
+        namespace: where TensorRT looks for it; empty in engines from before it had one.
     """
 
     version: str
     embedded: bool = False
+    namespace: str = OLD_PLUGIN_NAMESPACE
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,7 @@ class _Plugin(msgspec.Struct, forbid_unknown_fields=True):
 
     version: str
     embedded: bool
+    namespace: str = OLD_PLUGIN_NAMESPACE
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
@@ -227,7 +231,7 @@ def _parse(values: Any) -> EngineInfo:
     """
     found = msgspec.structs.asdict(fit(values, _Document))
     del found["format"]
-    plugin = found["plugin"] and PluginRecord(found["plugin"].version, found["plugin"].embedded)
+    plugin = found["plugin"] and PluginRecord(**msgspec.structs.asdict(found["plugin"]))
     info = EngineInfo(**{**found, "model": ModelInfo.from_dict(found["model"]), "plugin": plugin})
     _ = info.parity  # a record that nobody can read is damage too
     return info

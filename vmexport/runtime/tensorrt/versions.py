@@ -152,16 +152,19 @@ def load_plugin_library(trt: TensorRT, path: Path, messages: Sequence[str] = ())
         )
 
 
-def has_plugin(trt: TensorRT, name: str, version: str, namespace: str = "") -> bool:
-    """Whether a plugin is registered already, by whatever library."""
+def plugin_attributes(trt: TensorRT, name: str, version: str, namespace: str) -> tuple[str, ...] | None:
+    """The attributes that a registered plugin takes, of whatever library; None where nobody registered it."""
     registry = trt.module.get_plugin_registry()
     ask = getattr(registry, "get_creator", None) or registry.get_plugin_creator
-    return ask(name, version, namespace) is not None
+    creator = ask(name, version, namespace)
+    if creator is None:
+        return None
+    return tuple(str(field.name) for field in creator.field_names)
 
 
 def allow_host_code(trt: TensorRT, runtime: Any) -> None:
     """Let a runtime load a version-compatible engine: its lean runtime and plugins are code in it."""
-    if trt.features.plugins:
+    if trt.flavour == TENSORRT:
         runtime.engine_host_code_allowed = True
 
 
