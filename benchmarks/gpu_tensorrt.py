@@ -6,7 +6,15 @@ as a CUDA graph, with and without transfers. Needs no Python package of TensorRT
 TENSORRT_LIB_DIR) names the folder of libnvinfer where the system does not know it. Results go to
 results/<gpu>-tensorrt.json. Where there is no TensorRT the benchmark says so and is skipped: exit status 77.
 
-    python benchmarks/gpu_tensorrt.py [--quick] [--lib-dir DIR]
+    python benchmarks/gpu_tensorrt.py [--quick] [--lib-dir DIR] [--own-kernels]
+
+On a machine without TensorRT and without a network the folder can be brought along. Of the wheel
+tensorrt==8.6.0 (PyPI, for CPython 3.8 to 3.10, 819 MB) these suffice, unmodified: libnvinfer.so.8 (235 MB
+unpacked), libnvinfer_builder_resource.so.8.6.0 (991 MB) and libnvonnxparser.so.8 (3 MB); in place of
+libnvinfer_plugin.so.8 stands our stub (`cmake --build BUILD --target vmexport_plugin_library_stub`, 15 kB).
+Plugin and runner are then built with the headers of 8.6, and `--own-kernels` does without cuBLAS and cuDNN.
+In pieces of 64 MiB these are 13 transfers: time the first, and go on only where thirteen such leave five
+minutes, for builds that try kernels out and for the runs; and then with --quick.
 """
 
 from __future__ import annotations
@@ -54,16 +62,18 @@ class Tools:
     runner: Path
     plugin: Path
     library_folder: str
+    own_kernels: bool = False
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Call the runner."""
         folder = ("--lib-dir", self.library_folder) if self.library_folder else ()
+        own = ("--own-kernels",) if self.own_kernels else ()
         return subprocess.run(
-            [str(self.runner), *words, *folder], capture_output=True, text=True, check=False
+            [str(self.runner), *words, *folder, *own], capture_output=True, text=True, check=False
         )
 
 
-def find_tools(library_folder: str) -> Tools:
+def find_tools(library_folder: str, own_kernels: bool = False) -> Tools:
     """The programs of this installation.
 
     Raises:
@@ -74,7 +84,7 @@ def find_tools(library_folder: str) -> Tools:
     if plugin is None or runner is None or not runner.is_file():
         lacking = TRT_AUTOREG_LIBRARY if plugin is None else RUNNER
         raise NoTensorRT(f"{lacking} is not built: TENSORRT_INCLUDE_DIR=<its headers> vmexport plugin build")
-    return Tools(runner, plugin, library_folder)
+    return Tools(runner, plugin, library_folder, own_kernels)
 
 
 def write_inputs(model: VideoMamba, folder: Path, batch: int, device: torch.device) -> tuple[Path, Path]:
@@ -145,13 +155,14 @@ def main() -> int:
     parser = argument_parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="only fp16")
     parser.add_argument("--lib-dir", default=os.environ.get("TENSORRT_LIB_DIR", ""), metavar="DIR")
+    parser.add_argument("--own-kernels", action="store_true", help="without cuBLAS and cuDNN")
     options = parser.parse_args()
     device = require_gpu()
     run = begin(options)
     model = create_model(PRESET, frames=FRAMES)
     before, rows = gpu_environment(device), []
     try:
-        tools = find_tools(options.lib_dir)
+        tools = find_tools(options.lib_dir, options.own_kernels)
         with tempfile.TemporaryDirectory() as name:
             for batch in BATCHES:
                 inputs = write_inputs(model, Path(name), batch, device)

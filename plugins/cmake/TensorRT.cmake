@@ -65,8 +65,8 @@ macro(_vmexport_tensorrt_judge)
         "${VMEXPORT_TENSORRT_INCLUDE}/NvInferVersion.h tells no version: the installation is incomplete")
   elseif(_vmexport_tensorrt_flavour)
     set(VMEXPORT_TENSORRT_SKIP_REASON
-        "${VMEXPORT_TENSORRT_INCLUDE} is ${_vmexport_tensorrt_flavour}, which takes no plugins (it runs the ONNX \
-function instead): give -DVMEXPORT_TENSORRT_INCLUDE_DIR=<TensorRT's include folder>")
+        "${VMEXPORT_TENSORRT_INCLUDE} is ${_vmexport_tensorrt_flavour}, which takes the plugins of TensorRT 10 and 11: \
+give -DVMEXPORT_TENSORRT_INCLUDE_DIR=<TensorRT's include folder>")
   elseif(VMEXPORT_TENSORRT_VERSION VERSION_LESS 8.5 OR VMEXPORT_TENSORRT_MAJOR EQUAL 9)
     set(VMEXPORT_TENSORRT_SKIP_REASON
         "TensorRT ${VMEXPORT_TENSORRT_VERSION} in ${VMEXPORT_TENSORRT_INCLUDE}: 8.5, 8.6 and 10.0 to \
