@@ -52,7 +52,15 @@ def test_limits_orders_and_dtypes_are_the_headers(header: str) -> None:
 
 def test_attributes_are_those_that_each_front_end_reads(root_dir: Path) -> None:
     names = [*schema.ATTRIBUTES, schema.SCALE_ATTRIBUTE.name]
-    for source in ("plugins/tensorrt/fields.cpp", "plugins/onnxruntime/support.cpp"):
+    for source in ("plugins/tensorrt/identity.h", "plugins/onnxruntime/support.cpp"):
         text = (root_dir / source).read_text(encoding="utf-8")
         missing = [name for name in names if f'"{name}"' not in text]
         assert missing in ([], ["scale"]), source  # ONNX Runtime's kernel of the scan reads its scale itself
+
+
+def test_the_plugins_namespace_is_one_everywhere(root_dir: Path) -> None:
+    for source in ("plugins/tensorrt/identity.h", "plugins/runner/onnx_file.cpp"):
+        text = (root_dir / source).read_text(encoding="utf-8")
+        assert f'kPluginNamespace = "{schema.PLUGIN_NAMESPACE}";' in text, source
+    page = (root_dir / "docs" / "operators.md").read_text(encoding="utf-8")
+    assert f'`{schema.PLUGIN_NAMESPACE_ATTRIBUTE} = "{schema.PLUGIN_NAMESPACE}"`' in page
