@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmexport.check.descriptions import differing_answers, remarks
 from vmexport.config.progress import Say
 from vmexport.runtime import open_runner
 from vmexport.runtime.compare import ParityReport, compare_runners, random_clips
@@ -30,6 +31,8 @@ def check_parity(
     progress: Say | None = None,
 ) -> ParityReport:
     """Compare two models: finite first, then differences, cosine and first class, at every batch.
+
+    Labels and preprocessing are compared too: with others, the same logits are another answer.
 
     Args:
         a: the reference: a `VideoMamba`, a checkpoint, an `.onnx` file, an engine, or a preset's name.
@@ -65,7 +68,10 @@ def check_parity(
             tolerance=tolerance,
             progress=lambda batch: say(f"comparing at batch {batch}"),
         )
-        if report.passed or not bisect:
+        report = replace(
+            report, differences=differing_answers(ours.info, theirs.info), remarks=remarks(ours, theirs)
+        )
+        if report.same_function or not bisect:
             return report
         say("looking for the first block that differs")
         bad = next(result.batch for result in report.batches if not result.within(report.tolerance))

@@ -24,7 +24,11 @@ def check(
     as_json: options.Json = False,
     verbose: options.Verbose = 0,
 ) -> None:
-    """Compare two models at every batch of their profiles; exit code 6 where they differ."""
+    """Compare two models at every batch of their profiles; exit code 6 where they differ.
+
+    So they do where their labels or their preprocessing do. What else differs in what they say of themselves,
+    and a parity record that is missing or was changed, is named.
+    """
     with render.progress("loading") as say:
         from vmexport.check import check_parity
 
@@ -41,11 +45,20 @@ def check(
     report.require()
 
 
+def _verdict(report: ParityReport) -> str:
+    """In a few words; never that all is the same where something is not."""
+    if not report.same_function:
+        return "NOT the same function"
+    if report.differences:
+        return "the same logits, NOT the same answers"
+    return "same logits, see the notes below" if report.remarks else "same function"
+
+
 def _show(report: ParityReport) -> None:
     """One line a batch."""
     limit = report.tolerance
     render.table(
-        f"{report.a} against {report.b}: {'same function' if report.passed else 'NOT the same function'}",
+        f"{report.a} against {report.b}: {_verdict(report)}",
         ("batch", "finite", "max difference", "relative", "cosine", "same first class", "verdict"),
         [
             (
@@ -61,5 +74,9 @@ def _show(report: ParityReport) -> None:
         ],
         caption=f"limits for {report.precision}: relative {limit.relative:g}, cosine {limit.cosine}",
     )
+    for line in report.differences:
+        render.text(f"differs: {line}")
+    for line in report.remarks:
+        render.text(f"note: {line}")
     if report.first_difference:
         render.text(f"first stage that differs: {report.first_difference}")

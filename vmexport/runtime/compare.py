@@ -28,6 +28,8 @@ class ParityReport:
         batches: agreement at each batch that was run.
         first_difference: the first stage that differs (`embedding`, `block_03`, `head`), where a bisection
             was asked for and the comparison failed; otherwise empty.
+        differences: what makes another answer of the same logits (labels, preprocessing), in sentences.
+        remarks: what else the two say differently of themselves, or of their own comparison, in sentences.
     """
 
     a: str
@@ -36,9 +38,16 @@ class ParityReport:
     tolerance: Tolerance
     batches: tuple[Agreement, ...]
     first_difference: str = ""
+    differences: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
+        """Whether the two give the same answers: the same function, described in the same way."""
+        return self.same_function and not self.differences
+
+    @property
+    def same_function(self) -> bool:
         """Whether every batch is finite and within the tolerance."""
         return all(batch.within(self.tolerance) for batch in self.batches)
 
@@ -47,7 +56,7 @@ class ParityReport:
         """Why it failed, in one sentence; empty where it passed."""
         bad = next((batch for batch in self.batches if not batch.within(self.tolerance)), None)
         if bad is None:
-            return ""
+            return "; ".join(self.differences)
         if not bad.finite:
             return f"batch {bad.batch}: NaN or infinite logits"
         return (
@@ -63,6 +72,12 @@ class ParityReport:
         """
         if self.passed:
             return
+        if self.same_function:
+            raise ParityError(
+                f"{self.b} computes the same as {self.a}, but does not give the same answers",
+                self.reason,
+                f"make {self.b} again from the file whose labels and preprocessing are right",
+            )
         what = f"{self.b} does not compute the same as {self.a}"
         if self.first_difference:
             where = f"{self.reason}; the first stage that differs is {self.first_difference}"

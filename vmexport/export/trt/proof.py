@@ -22,7 +22,7 @@ from vmexport.package import VERSION
 from vmexport.runtime.compare import ParityReport, compare_runners
 from vmexport.runtime.engine_runner import EngineRunner
 from vmexport.runtime.onnx_runner import OnnxRunner
-from vmexport.runtime.record import PARITY_FAILED, parity_record
+from vmexport.runtime.record import PARITY_FAILED, parity_record, seal
 from vmexport.runtime.runner import Runner
 from vmexport.runtime.session import SessionOptions
 from vmexport.runtime.tensorrt.features import TensorRT
@@ -56,13 +56,13 @@ class Proof:
     def record(self) -> str:
         """The sidecar's parity entry, JSON: `status` is the engine's, `onnx` the comparison of its file."""
         if self.proven == ENGINE:
-            return json.dumps({**json.loads(parity_record(self.report, self.backend)), "proven": ENGINE})
+            return seal({**json.loads(parity_record(self.report, self.backend)), "proven": ENGINE})
         values = {**json.loads(parity_record(None, "")), "proven": self.proven, "reason": self.reason}
         if self.report is not None:
             values["onnx"] = json.loads(parity_record(self.report, self.backend))
             if not self.report.passed:
                 values.update(status=PARITY_FAILED, reason=self.report.reason)
-        return json.dumps(values)
+        return seal(values)
 
     def named(self, path: Path) -> Proof:
         """The same with the engine's final name."""
