@@ -34,6 +34,8 @@ demo:
 
 test: ready lint native-test python-test emulation-test tensorrt-test
 
+# TENSORRT_INCLUDE_DIRS: headers of TensorRT 10 or 11, for the plugins in the libraries that NVIDIA publishes.
+integration: export TENSORRT_INCLUDE_DIRS := $(TENSORRT_INCLUDE_DIRS)
 integration: aarch64-test cuda-compile native setup
 	$(PYTEST) -m "integration or compiled"
 
