@@ -3,6 +3,7 @@
 #include "conv_dispatch.cuh"
 #include "cuda.h"
 #include "cuda_status.h"
+#include "kernel_launch.h"
 #include "validate.h"
 
 namespace vmexport {
@@ -16,12 +17,16 @@ vmexport_status causal_conv1d_cuda(const vmexport_conv_params& params, void* str
                   static_cast<long long>(plan.blocks));
     return VMEXPORT_UNSUPPORTED;
   }
+  int device = 0;
+  status = cuda_status(cudaGetDevice(&device), "current CUDA device", message);
   const void* const kernel = reinterpret_cast<const void*>(conv_kernel_of(params.dtype, plan));
   vmexport_conv_params copy = params;
   void* arguments[] = {&copy, &plan};
-  status = cuda_status(cudaLaunchKernel(kernel, dim3(static_cast<unsigned>(plan.blocks)), dim3(kConvThreads), arguments,
-                                        0, static_cast<cudaStream_t>(stream)),
-                       "launch of the causal convolution", message);
+  if (status == VMEXPORT_OK) {
+    status = cuda_status(launch_kernel(kernel, device, dim3(static_cast<unsigned>(plan.blocks)), dim3(kConvThreads), 0,
+                                       arguments, static_cast<cudaStream_t>(stream)),
+                         "launch of the causal convolution", message);
+  }
   if (status != VMEXPORT_OK) cudaGetLastError();  // reported here, not by the next call of somebody else
   return status;
 }

@@ -113,11 +113,6 @@ struct Planner {
     if (plan.compute_threads > kComputeMaxThreads || channels > kFeedThreads) return false;
     lay_out(plan);
     if (plan.sum_tokens < 1 || plan.layout.end > device.shared_per_block) return false;
-    const int bytes = element_bytes(p.dtype);
-    plan.u_width = copy_width(p.u, p.u_stride, 3, p.channels, bytes, channels * bytes);
-    plan.delta_width = copy_width(p.delta, p.delta_stride, 3, p.channels, bytes, channels * bytes);
-    plan.bc_width = copy_width(p.bc, p.bc_stride, 3, p.states, bytes, kPassStates * bytes);
-    plan.z_width = copy_width(p.z, p.z_stride, 2, p.channels, bytes, channels * bytes);
     plan.groups = divide_up(p.channels, channels);
     plan.jobs = p.batch * plan.groups;
     plan.grid = static_cast<int32_t>(std::min<int64_t>(plan.jobs, request.grid > 0 ? request.grid : INT32_MAX));
@@ -144,7 +139,18 @@ bool plan_scan(const vmexport_scan_params& p, const DeviceLimits& device, const 
       }
     }
   }
-  return plan->lanes != 0;
+  if (plan->lanes == 0) return false;
+  choose_copy_widths(p, plan);
+  return true;
+}
+
+void choose_copy_widths(const vmexport_scan_params& p, ScanPlan* plan) noexcept {
+  const int bytes = element_bytes(p.dtype);
+  const int row = plan->channels * bytes;
+  plan->u_width = copy_width(p.u, p.u_stride, 3, p.channels, bytes, row);
+  plan->delta_width = copy_width(p.delta, p.delta_stride, 3, p.channels, bytes, row);
+  plan->bc_width = copy_width(p.bc, p.bc_stride, 3, p.states, bytes, kPassStates * bytes);
+  plan->z_width = copy_width(p.z, p.z_stride, 2, p.channels, bytes, row);
 }
 
 }  // namespace vmexport

@@ -85,6 +85,9 @@ struct ScanPlanRequest {
 bool plan_scan(const vmexport_scan_params& params, const DeviceLimits& device, const ScanPlanRequest& request,
                ScanPlan* plan) noexcept;
 
+// What of a plan depends on where the tensors lie, and not on their shape: the widths of the copies.
+void choose_copy_widths(const vmexport_scan_params& params, ScanPlan* plan) noexcept;
+
 }  // namespace vmexport
 
 #endif  // VMEXPORT_SCAN_SCAN_PLAN_H

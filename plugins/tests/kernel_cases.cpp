@@ -1,5 +1,6 @@
 #include "kernel_cases.h"
 
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -41,7 +42,7 @@ std::vector<Case> cases_to_run() {
 
 namespace {
 
-int failed = 0;
+std::atomic<int> failed{0};
 bool stop = false;
 
 uint16_t bfloat(float x) {

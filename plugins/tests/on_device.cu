@@ -131,7 +131,7 @@ vmexport_status in_graph(void* given, char* message, const std::function<vmexpor
   const cudaStream_t stream = static_cast<cudaStream_t>(given);
   cudaGraph_t graph = nullptr;
   cudaGraphExec_t executable = nullptr;
-  cudaError_t error = cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+  cudaError_t error = cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal);
   vmexport_status status = error == cudaSuccess ? work() : VMEXPORT_OK;
   if (error == cudaSuccess) error = cudaStreamEndCapture(stream, &graph);
   if (error == cudaSuccess) error = cudaGraphInstantiateWithFlags(&executable, graph, 0);
