@@ -6,6 +6,7 @@
 # make fuzz   search for files that do harm, 10 minutes a kind of file: docs/security.md
 # make wheel  the source archive and the wheel, in dist/
 # make gpu-peers   fetch what benchmarks/gpu_check.sh compares with, for a GPU machine without a network
+# make gpu-bundle  build what benchmarks/gpu_check.sh needs there beforehand, GPU_BUNDLE="--capability 9.0 --python 3.12 ..."
 # Each sets up all that it needs: a virtual environment, the Python packages, the native libraries.
 
 PYTHON ?= python3
@@ -13,6 +14,7 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 MAMBA ?= mamba-ssm==2.3.2.post1
 VIDEO ?=
+GPU_BUNDLE ?=
 TENSORRT_INCLUDE_DIRS ?=
 
 BIN := $(abspath $(VENV))/bin
@@ -25,7 +27,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile
 PYTEST := $(BIN)/pytest --durations=20
 
 .PHONY: docs results demo test integration wheel portability fuzz lint native-test emulation-test sanitize aarch64-test old-cpu-test \
-        tensorrt-test cuda-compile cuda-release cuda12-compile cuda11-compile gpu-peers python-test \
+        tensorrt-test cuda-compile cuda-release cuda12-compile cuda11-compile gpu-peers gpu-bundle python-test \
         ready native setup clean
 
 demo:
@@ -137,6 +139,11 @@ gpu-peers: setup
 	$(BIN)/python -m pip install --quiet setuptools wheel packaging
 	MAMBA_SKIP_CUDA_BUILD=TRUE $(BIN)/python -m pip download --quiet --no-deps --no-build-isolation \
 	  --no-binary mamba-ssm -d build/peers "$(MAMBA)"
+
+# Everything for a machine with a GPU and without a network, in build/gpu-bundle: benchmarks/gpu_bundle.py says what.
+# Downloads the PyTorch of that machine once, for its headers: 0.5 GB.
+gpu-bundle: native gpu-peers
+	PATH="$(BIN):$$PATH" $(BIN)/python benchmarks/gpu_bundle.py $(GPU_BUNDLE)
 
 # What the tests need; compiling needs no PyTorch, so that both go on at the same time.
 ready:

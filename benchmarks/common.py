@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,13 +14,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from sources import MANIFEST, ROOT, bundled_state, source_state
 
 from vmexport.doctor.environment import Environment, environment
+from vmexport.files import atomic_write
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks/results"
-WRITTEN_FROM_RESULTS = ("benchmarks/results", "docs", "README.md")
-"""Changes here do not change what is measured: results, and the pages that quote them."""
 PAUSE_SECONDS = 0.25
 """Between turns: thread pools of the last contender go to sleep before the next one starts."""
 
@@ -33,21 +31,26 @@ class Run:
     Attributes:
         machine: processor, versions and commit when it began.
         clean: whether the sources were those of the commit.
+        results: folder that results are written into; None: `RESULTS`.
         started: reading of the monotonic clock, seconds.
     """
 
     machine: Environment
     clean: bool
+    results: Path | None = None
     started: float = field(default_factory=time.monotonic)
 
 
 def argument_parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser that knows `--allow-dirty`, which every script has."""
+    """A parser that knows `--allow-dirty` and `--results`, which every script has."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--allow-dirty", action="store_true", help="measure sources that no commit holds; the result says so"
+    )
+    parser.add_argument(
+        "--results", type=Path, metavar="DIR", help="write results there, not into benchmarks/results"
     )
     return parser
 
@@ -59,30 +62,16 @@ def begin(options: argparse.Namespace) -> Run:
     measurement. With `--allow-dirty` it goes on, and the result carries `"clean": false`.
     """
     commit, changed = source_state(ROOT)
+    if commit is None:
+        commit, changed = bundled_state(ROOT, MANIFEST)
     if (commit is None or changed) and not options.allow_dirty:
         why = f"changed since {commit}: {', '.join(changed)}" if commit else "this is no git checkout"
         fix = "git stash, or commit; or --allow-dirty, which the result then says"
         print(f"nothing is measured: no commit holds these sources\nwhy: {why}\nfix: {fix}", file=sys.stderr)
         raise SystemExit(3)
     named = f"{commit}-dirty" if commit and changed else commit
-    return Run(replace(environment(), commit=named), clean=commit is not None and not changed)
-
-
-def source_state(root: Path) -> tuple[str | None, list[str]]:
-    """Commit of a checkout, None outside of one, and the files that differ from it, results aside."""
-    left_out = [f":(exclude){name}" for name in WRITTEN_FROM_RESULTS]
-    commit = _git(root, "rev-parse", "--short=12", "HEAD").strip()
-    status = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *left_out)
-    return commit or None, [line[3:] for line in status.splitlines()]
-
-
-def _git(root: Path, *words: str) -> str:
-    """Output of a git command; empty where git is missing or fails."""
-    try:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return done.stdout if done.returncode == 0 else ""
+    clean = commit is not None and not changed
+    return Run(replace(environment(), commit=named), clean, options.results)
 
 
 @dataclass(frozen=True)
@@ -188,9 +177,26 @@ def finish(run: Run, name: str, title: str, goals: list[Goal], details: Mapping[
             goal.verdict,
         )
     Console().print(table)
-    verdicts = [{**asdict(goal), "reached": goal.verdict} for goal in goals]
-    write(run, RESULTS / f"{name}.json", {"benchmark": name, "title": title, "goals": verdicts, **details})
+    save(run, name, title, goals, details)
     return all(goal.verdict != "MISSED" for goal in goals)
+
+
+def save(
+    run: Run, name: str, title: str, goals: list[Goal], details: Mapping[str, Any], complete: bool = True
+) -> None:
+    """Write `NAME.json` into the folder of the run's results.
+
+    Args:
+        run: what `begin` returned.
+        name: file name without suffix.
+        title: what was measured on what.
+        goals: figures with their limits, as far as they are measured.
+        details: everything else.
+        complete: False while more is to come: what was measured survives a run that is killed.
+    """
+    verdicts = [{**asdict(goal), "reached": goal.verdict} for goal in goals]
+    document = {"benchmark": name, "title": title, **({} if complete else {"complete": False})}
+    write(run, (run.results or RESULTS) / f"{name}.json", {**document, "goals": verdicts, **details})
 
 
 def write(run: Run, path: Path, details: Mapping[str, Any]) -> None:
@@ -202,4 +208,5 @@ def write(run: Run, path: Path, details: Mapping[str, Any]) -> None:
         **details,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -22,7 +22,7 @@ from typing import Any
 from unittest import mock
 
 import torch
-from common import Goal, argument_parser, begin, finish
+from common import Goal, argument_parser, begin, finish, save
 from gpu_common import (
     captured,
     copies_beyond_cache,
@@ -161,7 +161,12 @@ def main() -> int:
     run = begin(options)
     kernel, source = announce_mamba()
     model = create_model(PRESET, frames=FRAMES)
-    before, rows = gpu_environment(device), []
+    before = gpu_environment(device)
+    rows: list[dict[str, Any]] = []
+    name = f"{short_name(before['name'])}-model"
+    title = f"{PRESET}, {FRAMES} frames, on {before['name']}"
+    convolution = "PyTorch" if causal_conv() is plain_conv else "causal-conv1d"
+    details = {"gpu": before, "mamba_ssm": source, "mamba_ssm_convolution": convolution, "rows": rows}
     with torch.inference_mode(), full_float32():
         for batch in BATCHES:
             shape = (batch, *model.architecture.clip_shape)
@@ -173,14 +178,10 @@ def main() -> int:
             for precision in PRECISIONS[:1] if options.quick else PRECISIONS:
                 rows.append(measure(model, expected, clips, precision, kernel))
                 show(rows[-1])
+                save(run, name, title, goals(rows), details, complete=False)
                 torch.cuda.empty_cache()
-    prefix = short_name(before["name"])
-    convolution = "PyTorch" if causal_conv() is plain_conv else "causal-conv1d"
-    details = {"gpu": before, "after": nvidia_smi(), "mamba_ssm": source,
-               "mamba_ssm_convolution": convolution, "rows": rows}  # fmt: skip
-    title = f"{PRESET}, {FRAMES} frames, on {before['name']}"
-    met = finish(run, f"{prefix}-model", title, goals(rows), details)
-    wrong = [name for row in rows for name, value in row["parity"].items() if not value["passed"]]
+    met = finish(run, name, title, goals(rows), {**details, "after": nvidia_smi()})
+    wrong = [who for row in rows for who, value in row["parity"].items() if not value["passed"]]
     if wrong:
         print(f"parity failed: {', '.join(wrong)}", file=sys.stderr)
         return 6

@@ -3,9 +3,10 @@
 mamba-ssm runs as bidirectional models call it: one kernel a direction with its gate, the input flipped before
 and the output after, and the sum. Every contender first has to agree with the float64 reference on tensors
 that are then timed, else its row has no number. Times are medians by CUDA events of CUDA graphs that rotate
-through more inputs than the L2 cache holds. Results go to results/<gpu>-operator.json.
+through more inputs than the L2 cache holds. Results go to results/<gpu>-operator.json, row by row; those of
+`--lengths other` to results/<gpu>-operator-lengths.json.
 
-    python benchmarks/gpu_operator.py [--quick]
+    python benchmarks/gpu_operator.py [--lengths goal|other|all]
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from common import Goal, argument_parser, begin, finish
+from common import Goal, argument_parser, begin, finish, save
 from gpu_common import (
     DTYPES,
     captured,
@@ -37,7 +38,8 @@ from vmexport.ops import directional_selective_scan
 from vmexport.ops.reference import selective_scan_reference
 
 D, N, DIRECTIONS = 768, 16, (0, 1)
-BATCHES, LENGTHS = (1, 8), (785, 1569, 3137, 12545)
+BATCHES = (1, 8)
+LENGTHS = {"goal": (1569,), "other": (785, 3137, 12545), "all": (785, 1569, 3137, 12545)}
 ORDER: dict[str, Any] = {"directions": DIRECTIONS, "tokens_per_frame": 196, "class_token": 1}
 ACCURACY = {"fp16": 2e-3, "fp32": 1e-5}
 """Largest relative L2 error against float64 with which a contender is timed."""
@@ -65,10 +67,9 @@ class Setting:
         return elements * DTYPES[self.dtype].itemsize
 
 
-def settings(quick: bool) -> list[Setting]:
-    """All rows, or only the length that the goals are set for."""
-    lengths = (1569,) if quick else LENGTHS
-    return [Setting(b, length, dtype) for dtype in DTYPES for b in BATCHES for length in lengths]
+def settings(lengths: str) -> list[Setting]:
+    """The rows of some of `LENGTHS`: "goal" is the length that the goals are set for."""
+    return [Setting(b, length, dtype) for dtype in DTYPES for b in BATCHES for length in LENGTHS[lengths]]
 
 
 def make_inputs(setting: Setting, device: torch.device, seed: int) -> dict[str, Tensor]:
@@ -186,7 +187,7 @@ def goals(rows: Sequence[Mapping[str, Any]], gpu: str) -> list[Goal]:
 def show(row: Mapping[str, Any]) -> None:
     """One line a contender; without a number where parity failed."""
     if "skipped" in row:
-        print(f"B={row['batch']} L={row['length']:>5} {row['dtype']}  skipped: {row['skipped']}")
+        print(f"not run: B={row['batch']} L={row['length']:>5} {row['dtype']}: {row['skipped']}")
     for name, error in row["relative_l2"].items():
         what = f"B={row['batch']} L={row['length']:>5} {row['dtype']}  {name:<26}"
         if name in row["times"]:
@@ -198,21 +199,24 @@ def show(row: Mapping[str, Any]) -> None:
 def main() -> int:
     """Run the benchmark; exit status 8 where a must is missed, 6 where a contender computes otherwise."""
     parser = argument_parser(__doc__)
-    parser.add_argument("--quick", action="store_true", help="only L=1569")
+    parser.add_argument("--lengths", choices=tuple(LENGTHS), default="all", help="goal: only L=1569")
     options = parser.parse_args()
     device = require_gpu()
     run = begin(options)
     kernel, source = announce_mamba()
-    rows, before = [], gpu_environment(device)
+    before = gpu_environment(device)
+    rows: list[dict[str, Any]] = []
+    gpu = short_name(before["name"])
+    name = f"{gpu}-operator-lengths" if options.lengths == "other" else f"{gpu}-operator"
+    title = f"selective scan, both directions, D={D}, N={N}, on {before['name']}"
+    details = {"gpu": before, "mamba_ssm": source, "rows": rows}
     with torch.inference_mode():
-        for setting in settings(options.quick):
+        for setting in settings(options.lengths):
             rows.append(measure_or_skip(setting, device, kernel))
             show(rows[-1])
+            save(run, name, title, goals(rows, gpu), details, complete=False)
             torch.cuda.empty_cache()
-    prefix = short_name(before["name"])
-    details = {"gpu": before, "after": nvidia_smi(), "mamba_ssm": source, "rows": rows}
-    title = f"selective scan, both directions, D={D}, N={N}, on {before['name']}"
-    met = finish(run, f"{prefix}-operator", title, goals(rows, prefix), details)
+    met = finish(run, name, title, goals(rows, gpu), {**details, "after": nvidia_smi()})
     wrong = [row for row in rows if any(name not in row["times"] for name in row["relative_l2"])]
     if wrong:
         print(f"{len(wrong)} rows failed parity", file=sys.stderr)

@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Goal, argument_parser, begin, finish
+from common import Goal, argument_parser, begin, finish, save
 from gpu_common import gpu_environment, nvidia_smi, require_gpu, short_name
 from gpu_model import BATCHES, FRAMES, PRECISIONS, PRESET, reference_operators
 
@@ -160,7 +160,10 @@ def main() -> int:
     device = require_gpu()
     run = begin(options)
     model = create_model(PRESET, frames=FRAMES)
-    before, rows = gpu_environment(device), []
+    before = gpu_environment(device)
+    rows: list[dict[str, Any]] = []
+    gpu = short_name(before["name"])
+    title = f"{PRESET}, {FRAMES} frames, TensorRT engine on {before['name']}"
     try:
         tools = find_tools(options.lib_dir, options.own_kernels)
         with tempfile.TemporaryDirectory() as name:
@@ -170,12 +173,13 @@ def main() -> int:
                 for precision in PRECISIONS[:1] if options.quick else PRECISIONS:
                     rows.append(measure(tools, model, Path(name), precision, inputs))
                     show(rows[-1])
+                    save(
+                        run, f"{gpu}-tensorrt", title, goals(rows, gpu), {"gpu": before, "rows": rows}, False
+                    )
     except NoTensorRT as reason:
-        print(f"skipped: {reason}")
+        print(f"not run: {reason}")
         return SKIPPED
-    title = f"{PRESET}, {FRAMES} frames, TensorRT engine on {before['name']}"
     details = {"gpu": before, "after": nvidia_smi(), "rows": rows}
-    gpu = short_name(before["name"])
     met = finish(run, f"{gpu}-tensorrt", title, goals(rows, gpu), details)
     failed = [row for row in rows if row["exit_status"] != ExitCode.OK]
     if failed:

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from common import RESULTS, ROOT, argument_parser, begin, write
+from common import RESULTS, argument_parser, begin, write
 from gpus import GPUS, Gpu
 from rich.console import Console
 from rich.table import Table
@@ -34,6 +34,7 @@ from sass_machine import GLOBAL_BASE, Program
 from sass_timing import Multiprocessor, Timing
 from sass_warp import LANES, Memory, Warp
 from scan_plan import Plan, Sizes, launch_of, plan_of
+from sources import ROOT
 from static_cuda import nvcc_version, scan_kernel
 
 RESULT = RESULTS / "issue-model.json"

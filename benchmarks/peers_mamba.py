@@ -16,35 +16,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from peer_sources import FLAGS, STUB, PeerMissing, find_sdist, unpack
 from torch import Tensor
 
 from vmexport.model.freeze import FrozenMixer
 
 EXTENSION = "selective_scan_cuda"
 PEERS = Path(__file__).resolve().parent.parent / "build" / "peers"
-SDIST_VARIABLE = "VMEXPORT_MAMBA_SDIST"
-FLAGS = (
-    "-O3", "-std=c++17", "--use_fast_math", "--expt-relaxed-constexpr", "--expt-extended-lambda",
-    "-U__CUDA_NO_HALF_OPERATORS__", "-U__CUDA_NO_HALF_CONVERSIONS__", "-U__CUDA_NO_BFLOAT16_OPERATORS__",
-    "-U__CUDA_NO_BFLOAT16_CONVERSIONS__", "-U__CUDA_NO_BFLOAT162_OPERATORS__",
-    "-U__CUDA_NO_BFLOAT162_CONVERSIONS__",
-)  # fmt: skip
-"""nvcc flags of mamba-ssm's own build."""
-NO_BACKWARD = """// The backward half is left out: it takes minutes to compile and no benchmark calls it.
-#include <cuda_runtime_api.h>
-#include <torch/python.h>
-#include "selective_scan.h"
-template <typename input_t, typename weight_t>
-void selective_scan_bwd_cuda(SSMParamsBwd&, cudaStream_t) { TORCH_CHECK(false, "no backward"); }
-#define BOTH(T) \\
-  template void selective_scan_bwd_cuda<T, float>(SSMParamsBwd&, cudaStream_t); \\
-  template void selective_scan_bwd_cuda<T, c10::complex<float>>(SSMParamsBwd&, cudaStream_t);
-BOTH(float) BOTH(at::Half) BOTH(at::BFloat16)
-"""
-
-
-class PeerMissing(Exception):
-    """mamba-ssm's kernel cannot be had here; the text says why."""
 
 
 def announce_mamba() -> tuple[Any, str]:
@@ -53,8 +31,10 @@ def announce_mamba() -> tuple[Any, str]:
     try:
         kernel, source = load_mamba()
     except PeerMissing as error:
-        source = f"skipped: {error}"
-    print(f"mamba-ssm: {source}")
+        source = f"not run: {error}"
+        print(f"not run: mamba-ssm: {error}")
+    else:
+        print(f"mamba-ssm: {source}")
     return kernel, source
 
 
@@ -77,26 +57,6 @@ def load_mamba() -> tuple[Any, str]:
         raise PeerMissing(f"{sdist.name} does not build: {reason[0] if reason else error!r}") from error
 
 
-def find_sdist(folder: Path) -> Path:
-    """mamba-ssm's source distribution.
-
-    Raises:
-        PeerMissing: there is none; says how to get it.
-    """
-    named = os.environ.get(SDIST_VARIABLE)
-    if named:
-        if not Path(named).is_file():
-            raise PeerMissing(f"{SDIST_VARIABLE}={named} is no file")
-        return Path(named)
-    found = sorted(folder.glob("mamba_ssm-*.tar.gz"))
-    if not found:
-        raise PeerMissing(
-            "mamba-ssm is not installed and build/peers holds no source distribution of it "
-            "(make gpu-peers, on a machine with a network)"
-        )
-    return found[-1]
-
-
 def build_forward(sdist: Path, folder: Path) -> Any:
     """Compile the forward kernels for the current GPU and load them.
 
@@ -106,22 +66,14 @@ def build_forward(sdist: Path, folder: Path) -> Any:
     """
     from torch.utils.cpp_extension import load
 
-    root = sdist.name.removesuffix(".tar.gz")
-    source = folder / root / "csrc" / "selective_scan"
-    if not source.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(sdist) as archive:
-            archive.extractall(folder, filter="data")
-    stub = source / "no_backward.cpp"
-    if not stub.is_file():
-        stub.write_text(NO_BACKWARD, encoding="utf-8")
+    source = unpack(sdist, folder)
     major, minor = torch.cuda.get_device_capability()
     os.environ["TORCH_CUDA_ARCH_LIST"] = f"{major}.{minor}"
     objects = folder / f"sm_{major}{minor}"
     objects.mkdir(exist_ok=True)
     sources = [
         "selective_scan.cpp",
-        stub.name,
+        STUB,
         *(f"selective_scan_fwd_{t}.cu" for t in ("fp32", "fp16", "bf16")),
     ]
     return load(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,37 @@ os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.envi
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
+OPTIONAL = ("av", "kornia")
+"""Packages without which a file of tests is skipped as a whole: what runs on a GPU needs neither."""
+
+
+MISSING = [name for name in OPTIONAL if importlib.util.find_spec(name) is None]
+collect_ignore = ["train"] if MISSING else []  # its conftest.py makes films
+
+
+def pytest_report_header() -> list[str]:
+    """What is left out on this machine."""
+    left_out = "tests/train and the files of tests that import them are skipped"
+    return [f"not installed: {', '.join(MISSING)}; {left_out}"] if MISSING else []
+
+
+class Module(pytest.Module):
+    """A file of tests, skipped where it imports one of `OPTIONAL` that this machine has not."""
+
+    def _getobj(self) -> Any:
+        try:
+            return super()._getobj()  # type: ignore[no-untyped-call]
+        except self.CollectError as error:
+            missing = getattr(error.__cause__, "name", None)
+            if missing not in MISSING:
+                raise
+            pytest.skip(f"{missing} is not installed", allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
+    """Every file of tests as one of ours."""
+    module: Module = Module.from_parent(parent, path=module_path)
+    return module
 
 
 @pytest.fixture(scope="session")

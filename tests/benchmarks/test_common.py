@@ -11,7 +11,8 @@ from pathlib import Path
 
 import common
 import pytest
-from common import Goal, argument_parser, begin, finish, source_state
+from common import Goal, argument_parser, begin, finish
+from sources import bundled_state, source_state, write_manifest
 
 CPU_SCRIPTS = (
     "backward_cpu",
@@ -24,7 +25,7 @@ CPU_SCRIPTS = (
     "synthetic_accuracy",
     "training_cpu",
 )
-GPU_SCRIPTS = ("gpu_model", "gpu_operator", "gpu_tensorrt")
+GPU_SCRIPTS = ("gpu_model", "gpu_operator", "gpu_tensorrt", "gpu_onnxruntime")
 
 
 @pytest.fixture
@@ -122,3 +123,27 @@ def test_every_figure_of_the_pages_belongs_to_a_commit(path: Path) -> None:
     found = json.loads(path.read_text(encoding="utf-8"))
     assert found["clean"] is True
     assert re.fullmatch("[0-9a-f]{12}", found["environment"]["commit"])
+
+
+def test_a_copy_without_history_knows_its_commit(checkout: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "bundle/sources.json"
+    commit, changed = write_manifest(checkout, manifest)
+    assert (commit, changed) == source_state(checkout)
+    assert bundled_state(checkout, manifest) == (commit, [])
+    (checkout / "README.md").write_text("new figures\n")
+    assert bundled_state(checkout, manifest) == (commit, [])
+    (checkout / "kernel.cpp").write_text("changed since\n")
+    assert bundled_state(checkout, manifest) == (commit, ["kernel.cpp"])
+    assert bundled_state(checkout, tmp_path / "nowhere.json") == (None, [])
+
+
+def test_what_was_measured_survives_a_killed_run(checkout: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    run = begin(argument_parser(None).parse_args(["--results", str(folder), "--allow-dirty"]))
+    common.save(run, "row", "a test", [], {"rows": [1]}, complete=False)
+    written = json.loads((folder / "row.json").read_text())
+    assert (written["rows"], written["complete"]) == ([1], False)
+    assert finish(run, "row", "a test", [], {"rows": [1, 2]})
+    written = json.loads((folder / "row.json").read_text())
+    assert written["rows"] == [1, 2]
+    assert "complete" not in written

@@ -48,9 +48,9 @@ def test_nan_is_no_small_error() -> None:
 
 
 def test_all_rows_of_the_operator() -> None:
-    rows = gpu_operator.settings(quick=False)
+    rows = gpu_operator.settings("all")
     assert len(rows) == len(set(rows)) == 16
-    assert {(row.batch, row.length, row.dtype) for row in gpu_operator.settings(quick=True)} == {
+    assert {(row.batch, row.length, row.dtype) for row in gpu_operator.settings("goal")} == {
         (batch, 1569, dtype) for batch in (1, 8) for dtype in ("fp16", "fp32")
     }
 
@@ -100,7 +100,9 @@ def test_goals_of_the_model() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-@pytest.mark.parametrize("script", ["gpu_operator.py", "gpu_model.py", "gpu_tensorrt.py"])
+@pytest.mark.parametrize(
+    "script", ["gpu_operator.py", "gpu_model.py", "gpu_onnxruntime.py", "gpu_tensorrt.py"]
+)
 def test_without_a_gpu_a_benchmark_refuses(root_dir: Path, script: str) -> None:
     command = [sys.executable, f"benchmarks/{script}"]
     environment = {"PYTHONPATH": str(root_dir), "PATH": "/usr/bin:/bin"}

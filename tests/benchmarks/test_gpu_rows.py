@@ -75,7 +75,7 @@ def test_a_gpu_too_small_for_a_row_skips_it(
     monkeypatch.setattr(gpu_operator, "make_inputs", full)
     row = gpu_operator.measure_or_skip(gpu_operator.Setting(8, 12545, "fp32"), host, None)
     gpu_operator.show(row)
-    assert "skipped: not enough GPU memory" in capsys.readouterr().out
+    assert "fp32: not enough GPU memory" in capsys.readouterr().out
     assert not gpu_operator.goals([row], "h200")
 
 

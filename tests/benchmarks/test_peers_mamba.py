@@ -13,6 +13,7 @@ import torch
 from cases import to_numpy
 from fake_mamba import FakeMamba
 from gpu_model import with_mamba
+from peer_sources import SDIST_VARIABLE, PeerMissing, find_sdist
 from small import noise, small_model
 from tolerances import OPERATOR, assert_close
 
@@ -59,30 +60,30 @@ def test_the_plain_convolution_is_ours() -> None:
 
 
 def test_the_newest_source_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(peers_mamba.SDIST_VARIABLE, raising=False)
+    monkeypatch.delenv(SDIST_VARIABLE, raising=False)
     for version in ("2.2.4", "2.3.2"):
         (tmp_path / f"mamba_ssm-{version}.tar.gz").touch()
-    assert peers_mamba.find_sdist(tmp_path).name == "mamba_ssm-2.3.2.tar.gz"
+    assert find_sdist(tmp_path).name == "mamba_ssm-2.3.2.tar.gz"
     other = tmp_path / "elsewhere.tar.gz"
-    monkeypatch.setenv(peers_mamba.SDIST_VARIABLE, str(other))
-    with pytest.raises(peers_mamba.PeerMissing, match="is no file"):
-        peers_mamba.find_sdist(tmp_path)
+    monkeypatch.setenv(SDIST_VARIABLE, str(other))
+    with pytest.raises(PeerMissing, match="is no file"):
+        find_sdist(tmp_path)
     other.touch()
-    assert peers_mamba.find_sdist(tmp_path) == other
+    assert find_sdist(tmp_path) == other
 
 
 def test_a_missing_peer_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(peers_mamba.SDIST_VARIABLE, raising=False)
+    monkeypatch.delenv(SDIST_VARIABLE, raising=False)
     monkeypatch.setattr(peers_mamba, "PEERS", tmp_path)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(peers_mamba.PeerMissing, match="make gpu-peers"):
+    with pytest.raises(PeerMissing, match="make gpu-peers"):
         peers_mamba.load_mamba()
 
 
 def test_a_damaged_source_is_a_missing_peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mamba_ssm-2.3.2.tar.gz").write_bytes(b"no archive")
-    monkeypatch.delenv(peers_mamba.SDIST_VARIABLE, raising=False)
+    monkeypatch.delenv(SDIST_VARIABLE, raising=False)
     monkeypatch.setattr(peers_mamba, "PEERS", tmp_path)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(peers_mamba.PeerMissing, match="does not build"):
+    with pytest.raises(PeerMissing, match="does not build"):
         peers_mamba.load_mamba()
