@@ -22,8 +22,9 @@ from sources import MANIFEST, ROOT, write_manifest
 
 BUNDLE = MANIFEST.parent
 CACHE = ROOT / "build/gpu-torch"
-PACKAGES = ("platformdirs", "lazy-loader")
-"""Small packages of plain Python that vmexport imports and that come with no other package."""
+PACKAGES = ("platformdirs", "lazy-loader", "msgspec")
+"""Small packages that vmexport imports and that come with no other package."""
+PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 UNFIT = (
     "onnxruntime-gpu, too large: ort-tests and ort-model run where it is installed",
     "TensorRT, 0.8 GB: the step tensorrt runs where TENSORRT_LIB_DIR or the system has its libraries",
@@ -44,9 +45,22 @@ def pip(*words: str | Path) -> None:
     call(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *words)
 
 
-def add_packages() -> None:
-    """Packages of plain Python, as they are."""
-    pip("install", "--no-deps", "--no-compile", "--upgrade", "--target", BUNDLE / "site", *PACKAGES)
+def wheels_for(python: str) -> list[str]:
+    """pip's words for wheels of another Python."""
+    platforms = [f"--platform={name}" for name in PLATFORMS]
+    return [
+        "--no-deps",
+        "--only-binary=:all:",
+        "--implementation=cp",
+        f"--python-version={python}",
+        *platforms,
+    ]
+
+
+def add_packages(python: str) -> None:
+    """Packages as they are published."""
+    site = BUNDLE / "site"
+    pip("install", *wheels_for(python), "--no-compile", "--upgrade", "--target", site, *PACKAGES)
 
 
 def torch_folder(version: str, python: str) -> Path:
@@ -59,10 +73,7 @@ def torch_folder(version: str, python: str) -> Path:
     if (folder / "torch/version.py").is_file():
         return folder / "torch"
     tag = f"cp{python.replace('.', '')}"
-    pip(
-        "download", "--no-deps", "--only-binary=:all:", "--implementation", "cp", "--python-version", python,
-        "--platform", "manylinux_2_28_x86_64", "-d", CACHE, f"torch=={version}",
-    )  # fmt: skip
+    pip("download", *wheels_for(python), "-d", CACHE, f"torch=={version}")
     (wheel,) = CACHE.glob(f"torch-{version}-{tag}-*.whl")
     libraries = tuple(f"torch/lib/lib{name}.so" for name in TORCH_LIBRARIES)
     with zipfile.ZipFile(wheel) as archive:
@@ -143,7 +154,7 @@ def main() -> int:
     options = parser.parse_args()
     call("rm", "-rf", BUNDLE)
     call("bash", "benchmarks/gpu_build.sh", options.capability.replace(".", ""), BUNDLE)
-    add_packages()
+    add_packages(options.python)
     build_peer(options.capability, options.python, options.torch)
     commit, changed = write_manifest(ROOT, MANIFEST)
     if changed:

@@ -44,7 +44,7 @@ FIRST, SECOND = "first", "second"
 CALL_SECONDS = 290
 PACKAGES = (
     "torch", "numpy", "onnx", "onnxruntime", "onnxscript", "safetensors", "ml_dtypes", "pytest", "rich",
-    "lazy_loader", "platformdirs",
+    "lazy_loader", "msgspec", "platformdirs",
 )  # fmt: skip
 """What the tests and the benchmarks import; PyAV and kornia they do not."""
 LEAST_SECONDS = 10

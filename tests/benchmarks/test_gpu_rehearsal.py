@@ -78,7 +78,7 @@ def rehearse(tree: Path, *words: str) -> tuple[int, dict[str, tuple[str, str]]]:
         check=False,
     )
     print(done.stdout, done.stderr)
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for file in sorted(results.glob("check-*.json")):
         rows = json.loads(file.read_text())["steps"]
         found |= {row["step"]: (row["outcome"], row["why"]) for row in rows}
