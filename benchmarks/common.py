@@ -63,7 +63,7 @@ def begin(options: argparse.Namespace) -> Run:
     """
     commit, changed = source_state(ROOT)
     if commit is None:
-        commit, changed = bundled_state(ROOT, MANIFEST)
+        commit, changed = bundled_state(ROOT, ROOT / MANIFEST)
     if (commit is None or changed) and not options.allow_dirty:
         why = f"changed since {commit}: {', '.join(changed)}" if commit else "this is no git checkout"
         fix = "git stash, or commit; or --allow-dirty, which the result then says"

@@ -20,7 +20,7 @@ from pathlib import Path
 from peer_sources import FLAGS, find_sdist, unpack
 from sources import MANIFEST, ROOT, write_manifest
 
-BUNDLE = MANIFEST.parent
+BUNDLE = (ROOT / MANIFEST).parent
 CACHE = ROOT / "build/gpu-torch"
 PACKAGES = ("platformdirs", "lazy-loader", "msgspec")
 """Small packages that vmexport imports and that come with no other package."""
@@ -58,9 +58,10 @@ def wheels_for(python: str) -> list[str]:
 
 
 def add_packages(python: str) -> None:
-    """Packages as they are published."""
-    site = BUNDLE / "site"
-    pip("install", *wheels_for(python), "--no-compile", "--upgrade", "--target", site, *PACKAGES)
+    """Packages as they are published, a folder each: a machine gets those only that it lacks."""
+    for name in PACKAGES:
+        target = BUNDLE / "site" / name.replace("-", "_")
+        pip("install", *wheels_for(python), "--no-compile", "--target", target, name)
 
 
 def torch_folder(version: str, python: str) -> Path:
@@ -156,7 +157,7 @@ def main() -> int:
     call("bash", "benchmarks/gpu_build.sh", options.capability.replace(".", ""), BUNDLE)
     add_packages(options.python)
     build_peer(options.capability, options.python, options.torch)
-    commit, changed = write_manifest(ROOT, MANIFEST)
+    commit, changed = write_manifest(ROOT, ROOT / MANIFEST)
     if changed:
         print(f"the sources differ from {commit}: {', '.join(changed[:5])}; results will need --allow-dirty")
     return tell(options.limit_mib)

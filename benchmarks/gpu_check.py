@@ -177,9 +177,16 @@ def no_program(*names: str) -> Callable[[], str]:
     return lacks
 
 
+def lacking_here() -> list[str]:
+    """Folders of the bundle with packages that this Python has not."""
+    site = BUNDLE / "site"
+    folders = sorted(site.iterdir()) if site.is_dir() else []
+    return [str(folder) for folder in folders if PathFinder.find_spec(folder.name) is None]
+
+
 def no_package() -> str:
     """A reason where what the tests and benchmarks import is missing."""
-    places = [*sys.path, str(BUNDLE / "site")]
+    places = [*sys.path, *lacking_here()]
     missing = [name for name in PACKAGES if PathFinder.find_spec(name, places) is None]
     return (
         f"Python packages are missing: {sys.executable} -m pip install {' '.join(missing)}" if missing else ""
@@ -445,7 +452,7 @@ def install() -> None:
 def environment() -> dict[str, str]:
     """The programs' environment: this tree first, then what the bundle has that a machine may lack."""
     before = os.environ.get("PYTHONPATH", "")
-    paths = [str(ROOT), str(BUNDLE / "peers"), *([before] if before else []), str(BUNDLE / "site")]
+    paths = [str(ROOT), str(BUNDLE / "peers"), *([before] if before else []), *lacking_here()]
     cuda = f"{os.environ.get('CUDA_HOME', '/usr/local/cuda')}/bin"
     return {
         **os.environ,

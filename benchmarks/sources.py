@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 WRITTEN_FROM_RESULTS = ("benchmarks/results", "docs", "README.md")
 """Changes here do not change what is measured: results, and the pages that quote them."""
-MANIFEST = ROOT / "build/gpu-bundle/sources.json"
-"""What `make gpu-bundle` wrote down: the commit, and a digest of every file that decides what is measured."""
+MANIFEST = Path("build/gpu-bundle/sources.json")
+"""What `make gpu-bundle` wrote down within a tree: the commit, and digests of the files that count."""
 
 
 def source_state(root: Path) -> tuple[str | None, list[str]]:
