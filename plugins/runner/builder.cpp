@@ -46,7 +46,7 @@ void parse(nvonnxparser::IParser& parser, Log& log, const Options& options, cons
   std::string said;
   for (int i = 0; i < parser.getNbErrors(); ++i) {
     const nvonnxparser::IParserError& error = *parser.getError(i);
-    said += (said.empty() ? "" : "\n     ") + node_text(error) + ": " + error.desc();
+    said += (said.empty() ? "" : "\n") + node_text(error) + ": " + error.desc();
   }
   const std::string logged = log.take_errors();
   fail(Exit::kBadInput, "TensorRT could not read " + options.model, said.empty() ? logged : said,

@@ -5,6 +5,8 @@
 #include <exception>
 #include <string>
 
+#include "text.h"
+
 namespace vmexport::runner {
 
 enum class Exit : int {
@@ -24,9 +26,9 @@ class Error : public std::exception {
   // `what` is one sentence; `why` names expected and got where there is such a pair; `fix` is a command where there is
   // one.
   Error(Exit status, const std::string& what, const std::string& why = "", const std::string& fix = "")
-      : status_(status), text_(what) {
-    if (!why.empty()) text_ += "\nwhy: " + why;
-    if (!fix.empty()) text_ += "\nfix: " + fix;
+      : status_(status), text_(harmless(what)) {
+    if (!why.empty()) text_ += "\nwhy: " + harmless_lines(why);
+    if (!fix.empty()) text_ += "\nfix: " + harmless(fix);
   }
   Exit status() const { return status_; }
   const char* what() const noexcept override { return text_.c_str(); }

@@ -3,24 +3,29 @@
 #include <cmath>
 #include <cstdio>
 
+#include "text.h"
+
 namespace vmexport::runner {
 namespace {
 
+// What a terminal would obey is written as \u escapes, which mean the same; a byte that is no UTF-8 as U+FFFD.
 std::string quoted(const std::string& text) {
   std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
+  for (size_t at = 0; at < text.size();) {
+    const Letter letter = letter_at(text, at);
+    if (letter.code == '"' || letter.code == '\\') {
       out += '\\';
-      out += c;
-    } else if (c == '\n') {
+      out += text[at];
+    } else if (letter.code == '\n') {
       out += "\\n";
-    } else if (static_cast<unsigned char>(c) < 0x20) {
+    } else if (!letter.valid || is_obeyed(letter.code)) {
       char code[8];
-      std::snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+      std::snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned>(letter.valid ? letter.code : 0xfffd) & 0xffffu);
       out += code;
     } else {
-      out += c;
+      out += text.substr(at, letter.size);
     }
+    at += letter.size;
   }
   return out + "\"";
 }

@@ -1,4 +1,6 @@
+#include <cmath>
 #include <cstdlib>
+#include <set>
 
 #include "error.h"
 #include "json.h"
@@ -58,11 +60,13 @@ class JsonReader {
   Json read_entries(Json target, char end, int level) {
     ++at_;
     if (accept(end)) return target;
+    std::set<std::string> keys;
     do {
       std::string key;
       if (end == '}') {
         if (peek() != '"') fail("expected a key");
         key = read_string();
+        if (!keys.insert(key).second) fail("the key " + key + " is there twice");
         expect(':');
       }
       target.set(key, read_value(level + 1));
@@ -83,6 +87,7 @@ class JsonReader {
     char* stop = nullptr;
     const double value = std::strtod(digits.c_str(), &stop);
     if (digits.empty() || *stop != '\0' || digits[0] == '+' || digits[0] == '.') fail("expected a value");
+    if (!std::isfinite(value)) fail("a number beyond all that a double holds");
     at_ = end;
     return Json(value);
   }

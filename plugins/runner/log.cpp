@@ -4,6 +4,8 @@
 #include <cctype>
 #include <cstdio>
 
+#include "text.h"
+
 namespace vmexport::runner {
 namespace {
 
@@ -25,7 +27,7 @@ const char* name_of(nvinfer1::ILogger::Severity severity) {
 void Log::log(Severity severity, nvinfer1::AsciiChar const* message) noexcept {
   try {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (verbose_) std::fprintf(stderr, "TensorRT %s: %s\n", name_of(severity), message);
+    if (verbose_) std::fprintf(stderr, "TensorRT %s: %s\n", name_of(severity), harmless_lines(message).c_str());
     if (severity == Severity::kWARNING) ++warnings_;
     if (severity > Severity::kERROR) return;
     if (errors_.size() < kMostErrors) {
@@ -40,8 +42,8 @@ void Log::log(Severity severity, nvinfer1::AsciiChar const* message) noexcept {
 std::string Log::take_errors() {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::string text;
-  for (const std::string& error : errors_) text += (text.empty() ? "" : "\n     ") + error;
-  if (left_out_ > 0) text += "\n     and " + std::to_string(left_out_) + " more";
+  for (const std::string& error : errors_) text += (text.empty() ? "" : "\n") + error;
+  if (left_out_ > 0) text += "\nand " + std::to_string(left_out_) + " more";
   errors_.clear();
   left_out_ = 0;
   return text;

@@ -8,6 +8,7 @@
 #include "error.h"
 #include "files.h"
 #include "run.h"
+#include "text.h"
 #include "trt_version.h"
 
 namespace {
@@ -45,7 +46,9 @@ int run_program(const std::vector<std::string>& words) {
              (VMEXPORT_RUNNER_HAS_PARSER ? "" : ", engines only (built without NvOnnxParser.h)") + "\n";
       break;
     case vmexport::runner::Action::kRun: {
-      const auto notify = [](const std::string& note) { std::fprintf(stderr, "%s\n", note.c_str()); };
+      const auto notify = [](const std::string& note) {
+        std::fprintf(stderr, "%s\n", vmexport::runner::harmless(note).c_str());
+      };
       const vmexport::runner::Report report = run(options, notify);
       text = options.json ? report_json(report) : report_text(report);
       break;
@@ -69,7 +72,7 @@ int main(int count, char** words) {
     std::fputs("error: out of memory on the host\nfix: close other programs, or give fewer clips\n", stderr);
     return static_cast<int>(Exit::kOutOfMemory);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "error: a bug of vmexport-run: %s\n", error.what());
+    std::fprintf(stderr, "error: a bug of vmexport-run: %s\n", vmexport::runner::harmless(error.what()).c_str());
     return static_cast<int>(Exit::kBug);
   }
 }

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "json.h"
+#include "text.h"
 
 namespace vmexport::runner {
 namespace {
@@ -18,7 +19,9 @@ __attribute__((format(printf, 1, 2))) std::string format(const char* pattern, ..
   return text;
 }
 
-std::string row(const char* label, const std::string& value) { return format("%-15s ", label) + value + "\n"; }
+std::string row(const char* label, const std::string& value) {
+  return format("%-15s ", label) + harmless(value) + "\n";
+}
 
 double mebibytes(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 

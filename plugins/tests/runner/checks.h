@@ -31,6 +31,7 @@ void test_json();
 void test_comparison();
 void test_files();
 void test_sidecar();
+void test_text();
 
 }  // namespace checks
 

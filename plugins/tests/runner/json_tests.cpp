@@ -46,6 +46,10 @@ void test_refused() {
   for (const char* bad : {"", " ", "{", "[1,]", "{\"a\" 1}", "{1: 2}", "[1 2]", "tru", "nul", "+1", ".5", "1-2", "--1",
                           "1e", "{} {}", "'a'", "NaN", "Infinity"})
     refused(Exit::kBadInput, "is not JSON", bad, [&] { Json::parse(bad, "x"); });
+  for (const char* bad : {"1e999", "-1e999"})
+    refused(Exit::kBadInput, "beyond all that a double holds", bad, [&] { Json::parse(bad, "x"); });
+  for (const char* bad : {R"({"a": 1, "a": 2})", R"({"a": 1, "\u0061": 2})"})
+    refused(Exit::kBadInput, "is there twice", bad, [&] { Json::parse(bad, "x"); });
   refused(Exit::kBadInput, "64 levels", "deep", [] { Json::parse(std::string(100000, '['), "x"); });
 }
 

@@ -9,5 +9,6 @@ int main() {
   checks::test_comparison();
   checks::test_files();
   checks::test_sidecar();
+  checks::test_text();
   return checks::finish();
 }
