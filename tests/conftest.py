@@ -52,6 +52,16 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return module
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--moments", type=int, default=2, help="kills of each command in tests/test_kills.py")
+
+
+@pytest.fixture
+def moments(request: pytest.FixtureRequest) -> int:
+    """How often a command is killed."""
+    return int(request.config.getoption("--moments"))
+
+
 @pytest.fixture(scope="session")
 def fixtures_dir() -> Path:
     """Inputs and outputs of public reference code, and a clip; see its README."""

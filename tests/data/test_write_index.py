@@ -102,3 +102,19 @@ def test_a_file_in_the_place_of_the_folder(something: Path) -> None:
     for out in (something.parent / "file", something.parent / "file" / "below"):
         with pytest.raises(InputError, match="is a file, not a folder"):
             write_index(open_parts(something), out)
+
+
+def test_the_lists_of_the_data_set_itself_are_not_written_over(tmp_path: Path, small_film: Path) -> None:
+    names = [f"{number}.mp4" for number in range(4)]
+    put(tmp_path / "kin", names, small_film)
+    lines = [f"{name} {label % 2}" for label, name in enumerate(names)]
+    for part in ("train", "val"):
+        write(tmp_path / "kin" / f"{part}.csv", "".join(f"{line}\n" for line in lines))
+    before = (tmp_path / "kin" / "val.csv").read_bytes()
+    for out in ("kin", "kin/train.csv"):
+        parts = {"train": open_index(tmp_path / "kin", "train"), "val": open_index(tmp_path / "kin", "val")}
+        chosen = parts if out == "kin" else {"train": parts["train"]}
+        with pytest.raises(InputError, match="is what the data set is read from"):
+            write_index(chosen, tmp_path / out)
+    assert (tmp_path / "kin" / "val.csv").read_bytes() == before
+    assert not (tmp_path / "kin" / "labels.txt").exists()

@@ -148,6 +148,16 @@ def test_more_records_than_anyone_needs(
     refused(changed(honest, tmp_path / "model.pth", many), "at most 10|damaged")
 
 
+def test_one_number_that_claims_to_be_a_tensor(tmp_path: Path) -> None:
+    state = random_state()
+    for name, value in state.items():
+        if name == "head.weight":
+            state[name] = torch.zeros(1, 1).expand(10_000_000, value.shape[1])
+    for zipped in (True, False):
+        torch.save(state, tmp_path / "model.pth", _use_new_zipfile_serialization=zipped)
+        refused(tmp_path / "model.pth", "claims more than it holds")
+
+
 def test_what_torch_saves_is_read(tmp_path: Path, honest: Path) -> None:
     load_checkpoint(honest, scale=0.5)
     torch.save(random_state(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)

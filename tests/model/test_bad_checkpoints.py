@@ -29,7 +29,7 @@ def refused(path: Path, **options: Any) -> InputError:
     with pytest.raises(InputError) as caught:
         load_checkpoint(path, **options)
     assert caught.value.exit_code == ExitCode.BAD_INPUT
-    assert str(path.name) in str(caught.value)
+    assert str(path.name) in caught.value.what
     return caught.value
 
 

@@ -47,12 +47,13 @@ def write_index(parts: Mapping[str, VideoIndex], out: Path | str) -> IndexReport
 
     Raises:
         UsageError: another ending, or several parts for one `.csv` file.
-        InputError: the folder is missing or not writable, `labels.txt` there names other classes, or a file
-            name does not fit into a line of UTF-8.
+        InputError: the folder is missing or not writable, the data set's own list lies there, `labels.txt`
+            there names other classes, or a file name does not fit into a line of UTF-8.
         BuildError: the disk is full.
     """
     out = Path(out)
     if out.suffix == ".json":
+        _spare_sources(parts, out)
         files = _write_json(parts, out)
     elif out.suffix == ".csv":
         if len(parts) != 1:
@@ -73,6 +74,21 @@ def write_index(parts: Mapping[str, VideoIndex], out: Path | str) -> IndexReport
     notes = tuple(dict.fromkeys(note for index in parts.values() for note in index.notes))
     videos = {part: len(index) for part, index in parts.items()}
     return IndexReport(tuple(files), first.layout, videos, first.num_classes, notes)
+
+
+def _spare_sources(parts: Mapping[str, VideoIndex], target: Path) -> None:
+    """Refuse to write over a list that the data set is read from.
+
+    Raises:
+        InputError: `target` is one.
+    """
+    sources = {source.resolve() for index in parts.values() for source in index.sources}
+    if target.resolve() in sources:
+        raise InputError(
+            f"{target} is what the data set is read from",
+            "nothing was changed",
+            "choose another place with -o",
+        )
 
 
 def _make_folder(out: Path) -> None:
@@ -106,6 +122,8 @@ def _write_lists(lists: Mapping[Path, VideoIndex]) -> list[Path]:
         raise InputError(
             f"{labels} names other classes", "the lists would not fit to it", "write to another folder"
         )
+    for path, index in lists.items():
+        _spare_sources({"": index}, path)
     for path, index in lists.items():
         text = _lines([f"{_cell(s.path, path.parent)} {s.label}" for s in index.samples], "file name")
         with atomic_write(path) as temporary:

@@ -122,9 +122,26 @@ def _read_torch(path: Path, zipped: bool, trust_pickle: bool, weights: str | Non
     chosen = weights or next(iter(found), None)
     if chosen not in found:
         raise _no_weights(content, path, chosen, tuple(found))
+    _check_extent(found[chosen], path)
     other = next((which for which in found if which != chosen), None)
     note = f"the file holds trained weights and their average; took {chosen} (weights={other} for the other)"
     return RawCheckpoint(path, found[chosen], model_name=_model_name(content), notes=(note,) if other else ())
+
+
+def _check_extent(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse weights that would grow when they are copied: one stored number may be a tensor of any size.
+
+    Raises:
+        InputError: they have more bytes than the file, those that it shares between two names counted twice.
+    """
+    claimed = sum(value.numel() * value.element_size() for value in tensors.values())
+    size = path.stat().st_size
+    if claimed > 2 * size:
+        raise InputError(
+            f"{path} claims more than it holds",
+            f"its tensors are {claimed} bytes, the file has {size}",
+            "save the model's state_dict() without expanded tensors: value.contiguous()",
+        )
 
 
 def _refused(path: Path, error: Exception) -> InputError:
