@@ -10,6 +10,7 @@ from .eval import evaluate as evaluate
 from .eval.ablation import ablate as ablate
 from .export import ExportRequest as ExportRequest
 from .export import export_onnx as export_onnx
+from .export.module import export_module as export_module
 from .export.trt import EngineRequest as EngineRequest
 from .export.trt import build_engine as build_engine
 from .foreign import patch_mamba as patch_mamba
@@ -20,6 +21,7 @@ from .native.build import BuildRequest as BuildRequest
 from .native.build import build_plugins as build_plugins
 from .native.loading import locate_plugins as locate_plugins
 from .runtime import open_runner as open_runner
+from .runtime.module_runner import ModuleRunner as ModuleRunner
 from .runtime.predict import predict as predict
 from .train import TrainingRequest as TrainingRequest
 from .train.run import train_model as train_model

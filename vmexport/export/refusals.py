@@ -63,7 +63,7 @@ def _check_target(path: Path) -> None:
     require_writable(path)
 
 
-def refuse_damaged(model: VideoMamba, source: str) -> None:
+def refuse_damaged(model: torch.nn.Module, source: str) -> None:
     """Refuse weights that hold NaN or infinity.
 
     Raises:

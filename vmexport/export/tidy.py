@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import onnx
 
-from vmexport.export.graph import consumers, producers, residual_streams
+from vmexport.export.graph import consumers, producers
 from vmexport.ops.schema import DOMAIN, OPSET_VERSION
-from vmexport.runtime.runner import INPUT_NAME, OUTPUT_NAME
 
 IR_VERSION = 9
 """Newest that opset 18 to 20 needs; newer ones would shut out older runtimes for nothing."""
@@ -19,14 +18,17 @@ PRODUCER = "vmexport"
 SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def tidy(model: onnx.ModelProto) -> None:
+def tidy(model: onnx.ModelProto, known: Mapping[str, str]) -> None:
     """Rename, strip and stamp a freshly traced model, in place.
 
-    Names follow the network's modules (`blocks.3.mixer/MatMul_1`); the residual stream after the embedding is
-    called `embedding` and after block 3 `block_03`, so that a bisection finds them.
+    Names follow the network's modules (`blocks.3.mixer/MatMul_1`).
+
+    Args:
+        model: what the exporter made.
+        known: new names of values that have one for a reason, such as inputs and outputs, by present name.
     """
     _drop_private_attributes(model.graph.node)
-    _rename(model.graph)
+    _rename(model.graph, known)
     _name_batch_axis(model.graph)
     _strip(model)
     _set_opsets(model)
@@ -45,9 +47,9 @@ def _drop_private_attributes(nodes: Iterable[onnx.NodeProto]) -> None:
             node.attribute.extend(kept)
 
 
-def _rename(graph: onnx.GraphProto) -> None:
+def _rename(graph: onnx.GraphProto, known: Mapping[str, str]) -> None:
     """Give nodes, values and folded constants names out of the network's own modules."""
-    names = _value_names(graph)
+    names = _value_names(graph, known)
     for node in graph.node:
         for values in (node.input, node.output):
             values[:] = [names.get(value, value) for value in values]
@@ -56,14 +58,13 @@ def _rename(graph: onnx.GraphProto) -> None:
     _order_value_info(graph)
 
 
-def _value_names(graph: onnx.GraphProto) -> dict[str, str]:
+def _value_names(graph: onnx.GraphProto, known: Mapping[str, str]) -> dict[str, str]:
     """New name of every computed value and folded constant; sets the nodes' names on the way.
 
     A node of no known module counts to the module that made its last input.
     """
-    streams = residual_streams(graph)
     used: Counter[str] = Counter()
-    names = {INPUT_NAME: INPUT_NAME, OUTPUT_NAME: OUTPUT_NAME, **streams}
+    names = dict(known)
     modules: dict[str, str] = {}
     for node in graph.node:
         module = _module(node) or next((modules[v] for v in reversed(node.input) if modules.get(v)), "")

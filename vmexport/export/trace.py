@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import onnx
 import torch
 
 from vmexport.config import Architecture, BatchProfile, ModelInfo
 from vmexport.errors import BuildError, EnvironmentProblem, VmexportError
+from vmexport.export.graph import residual_streams
 from vmexport.export.request import DEFAULT_OPSET
 from vmexport.export.tidy import tidy
 from vmexport.extras import install
@@ -42,41 +43,75 @@ def trace(
     else:
         frozen = retyped(network, info.precision)
     graph = _traced(frozen, info.architecture, info.profile, opset)
-    tidy(graph)
+    streams = residual_streams(graph)  # so that a bisection finds them
+    tidy(graph, {INPUT_NAME: INPUT_NAME, OUTPUT_NAME: OUTPUT_NAME, **streams})
     return graph
 
 
 def _traced(
     frozen: FrozenVideoMamba, architecture: Architecture, profile: BatchProfile, opset: int
 ) -> onnx.ModelProto:
-    """Run PyTorch's exporter."""
+    """Run PyTorch's exporter on a frozen network."""
+    # A batch of one would be specialised away, so a symbolic axis is traced with at least two.
+    batch = max(2, profile.optimum) if profile.dynamic else profile.optimum
+    clips = torch.zeros(batch, *architecture.clip_shape)
+    return run_exporter(
+        frozen, (clips,), opset=opset, inputs=[INPUT_NAME], outputs=[OUTPUT_NAME],
+        dynamic_shapes=_dynamic_shapes(profile),
+    )  # fmt: skip
+
+
+def run_exporter(
+    module: torch.nn.Module,
+    args: tuple[torch.Tensor, ...],
+    *,
+    opset: int,
+    inputs: Sequence[str],
+    outputs: Sequence[str] | None,
+    dynamic_shapes: tuple[object, ...] | None,
+) -> onnx.ModelProto:
+    """PyTorch's exporter, called quietly and explicitly.
+
+    Args:
+        module: what is traced.
+        args: its positional arguments.
+        opset: version of the default domain.
+        inputs: names of the graph's inputs.
+        outputs: names of its outputs; None leaves them to the exporter.
+        dynamic_shapes: symbolic axes of each argument, or None where every size is fixed.
+
+    Raises:
+        VmexportError: what one of our operators said of a call that no node expresses.
+        BuildError: the exporter failed.
+        EnvironmentProblem: PyTorch is too old to write custom operators.
+    """
     if not hasattr(torch.onnx, "ops"):
         raise EnvironmentProblem(
             f"PyTorch {torch.__version__} cannot export custom operators",
             "torch.onnx.ops came with PyTorch 2.8",
             install("torch", "--upgrade"),
         )
-    # A batch of one would be specialised away, so a symbolic axis is traced with at least two.
-    batch = max(2, profile.optimum) if profile.dynamic else profile.optimum
-    clips = torch.zeros(batch, *architecture.clip_shape)
     try:
         with _quiet():
             program = torch.onnx.export(
-                frozen,
-                (clips,),
+                module,
+                args,
                 dynamo=True,
                 opset_version=opset,
-                input_names=[INPUT_NAME],
-                output_names=[OUTPUT_NAME],
-                dynamic_shapes=_dynamic_shapes(profile),
+                input_names=list(inputs),
+                output_names=None if outputs is None else list(outputs),
+                dynamic_shapes=dynamic_shapes,
                 optimize=True,
                 verbose=False,
             )
         assert program is not None  # None only where a file name was given
         return program.model_proto
-    except (VmexportError, ModuleNotFoundError):
+    except ModuleNotFoundError:
         raise
     except Exception as error:  # the exporter's own errors share no class
+        ours = next((cause for cause in _causes(error) if isinstance(cause, VmexportError)), None)
+        if ours is not None:  # the exporter wraps what our operators raise while it traces
+            raise ours from error
         raise BuildError(
             "PyTorch could not export the network", _reason(error), "run again with -vv for the traceback"
         ) from error
@@ -103,10 +138,16 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, what caused it, what caused that, and so on."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
 def _reason(error: Exception) -> str:
     """The innermost cause's first line; the exporter wraps it in pages of advice."""
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
+    *_, cause = _causes(error)
     text = str(cause).strip()
     return f"{type(cause).__name__}: {text.splitlines()[0]}" if text else type(cause).__name__

@@ -7,6 +7,9 @@ scan and each convolution becomes a node.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -17,6 +20,7 @@ from vmexport.errors import UsageError
 from vmexport.foreign.calls import Arguments
 from vmexport.ops.functional import causal_conv1d, directional_selective_scan
 from vmexport.ops.mamba import selective_scan
+from vmexport.ops.mamba_reference import mamba_scan_reference
 from vmexport.ops.schema import MAX_TAPS, ScanOrder
 
 SILU = ("silu", "swish")
@@ -24,12 +28,28 @@ FORWARD = (ScanOrder.FORWARD,)
 BOTH = (ScanOrder.FORWARD, ScanOrder.SPATIOTEMPORAL)
 
 
+_DEFINITION: ContextVar[bool] = ContextVar("definition", default=False)
+
+
+@contextlib.contextmanager
+def by_definition() -> Iterator[None]:
+    """While it is open, all of this is computed by plain PyTorch, one step a token, and no kernel of ours.
+
+    An export is compared with that: it shares no code with what is exported.
+    """
+    token = _DEFINITION.set(True)
+    try:
+        yield
+    finally:
+        _DEFINITION.reset(token)
+
+
 def scan(a: Arguments) -> Any:
     """mamba-ssm's `selective_scan_fn` and VMamba's: out `(B, D, L)`, with `return_last_state` also the state.
 
     `oflex` of VMamba asks for a float32 result, whatever goes in.
     """
-    found = selective_scan(
+    found = _scan(
         a["u"], a["delta"], a["A"], a["B"], a["C"], a["D"], a["z"], a["delta_bias"],
         bool(a["delta_softplus"]), bool(a["return_last_state"]),
     )  # fmt: skip
@@ -81,7 +101,8 @@ def mamba_inner(a: Arguments) -> Tensor:
         value if weight is None else _normed(value, weight, None, eps, rms=True)
         for value, weight in ((B, a["b_rms_weight"]), (C, a["c_rms_weight"]), (delta, a["dt_rms_weight"]))
     )
-    if a["B"] is not None or a["C"] is not None or a["delta_softplus"] is False:
+    fused = a["B"] is None and a["C"] is None and a["delta_softplus"] is not False
+    if _DEFINITION.get() or not fused:
         y = _general_scan(a, u, delta, B, C, z)
     else:
         y = _fused_scan(a, u, delta, torch.cat([B, C], dim=-1), z)
@@ -115,9 +136,22 @@ def rms_norm(a: Arguments) -> Any:
     return layer_norm(Arguments(a, is_rms_norm=True))
 
 
+def _scan(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None, z: Tensor | None,
+    delta_bias: Tensor | None, delta_softplus: bool, return_last_state: bool = False,
+) -> Any:  # fmt: skip
+    """mamba-ssm's general scan, by the operator or by its definition."""
+    if not _DEFINITION.get():
+        return selective_scan(
+            u, delta, A, B, C, D, z, delta_bias, delta_softplus, return_last_state=return_last_state
+        )
+    found = mamba_scan_reference(u, delta, A, B, C, D, z, delta_bias, delta_softplus=delta_softplus)
+    return found if return_last_state else found[0]
+
+
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, silu: bool) -> Tensor:
     """Causal depthwise convolution of x `(B, L, D)`, weight `(D, K)`; by the operator where it has one."""
-    if silu and weight.shape[1] <= MAX_TAPS:
+    if silu and weight.shape[1] <= MAX_TAPS and not _DEFINITION.get():
         wide = torch.float64 if x.dtype == torch.float64 else torch.float32
         own_bias = None if bias is None else bias.to(wide)[None]
         return causal_conv1d(
@@ -148,11 +182,11 @@ def _general_scan(a: Arguments, u: Tensor, delta: Tensor, B: Tensor, C: Tensor, 
     B = B.transpose(1, 2) if a["B"] is None else a["B"]
     C = C.transpose(1, 2) if a["C"] is None else a["C"]
     D, bias, softplus = a["D"], a["delta_bias"], bool(a["delta_softplus"])
-    y: Tensor = selective_scan(u, delta, a["A"], B, C, D, z, bias, softplus)
+    y: Tensor = _scan(u, delta, a["A"], B, C, D, z, bias, softplus)
     if a["A_b"] is not None:
         u, delta, z = (value.flip(-1) for value in (u, delta, z))
         B, C = (value.flip(-1) if value.dim() > 2 else value for value in (B, C))  # constants have no order
-        backward: Tensor = selective_scan(u, delta, a["A_b"], B, C, D, z, bias, softplus)
+        backward: Tensor = _scan(u, delta, a["A_b"], B, C, D, z, bias, softplus)
         y = y + backward.flip(-1)
     return y.transpose(1, 2)
 

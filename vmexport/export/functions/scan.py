@@ -27,8 +27,8 @@ def selective_scan_function(
     directions: Sequence[int],
     tokens_per_frame: int,
     class_token: int,
-    scale: float,
-    states: int,
+    scale: float | None,
+    states: int | None,
     opset: int,
     closed: bool = False,
     steps_per_iteration: int = STEPS_PER_ITERATION,
@@ -39,8 +39,8 @@ def selective_scan_function(
         directions: a `ScanOrder` for each direction.
         tokens_per_frame: patch tokens of a frame.
         class_token: 1 where token 0 is a class token.
-        scale: factor on the sum of the directions.
-        states: `N`.
+        scale: factor on the sum of the directions; None: the node's own attribute.
+        states: `N`; None: whatever A has.
         opset: version of the standard operators, 18 to 20.
         closed: whether the loop reads nothing from outside but A: runtimes other than ONNX Runtime ask for
             that, and it takes memory for all tokens in scan order.
@@ -69,11 +69,12 @@ def sum_of_directions(w: Writer, scanned: str, rows: str, sizes: Sizes) -> str:
     return w.op("Sum", *parts) if len(parts) > 1 else parts[0]
 
 
-def gated(w: Writer, total: str, scale: float, opset: int) -> onnx.FunctionProto:
-    """Gate and scale the sum of the directions; the finished function."""
+def gated(w: Writer, total: str, scale: float | None, opset: int) -> onnx.FunctionProto:
+    """Gate and scale the sum of the directions (no scale: the node's own); the finished function."""
     gate = w.silu(w.to_float("z"))
     if scale != 1.0:
-        gate = w.op("Mul", gate, w.float_scalar(scale))
+        factor = w.attribute("scale") if scale is None else w.float_scalar(scale)
+        gate = w.op("Mul", gate, factor)
     w.emit("CastLike", [w.op("Mul", total, gate), "z"], "y")
     opsets = [helper.make_opsetid("", opset)]
     attributes = [*NODE_ATTRIBUTES, SCALE_ATTRIBUTE.name]

@@ -25,7 +25,8 @@ class Sizes:
     """Sizes known now, and names of vectors of one int64 that hold the others, made once before the loop."""
 
     directions: int
-    states: int
+    states: str | int
+    """N, or where it is only known when the function runs, a vector's name."""
     steps: int
     """Steps of one iteration."""
     batch: str
@@ -37,11 +38,20 @@ class Sizes:
     """B times the chunks: sequences of one direction that are advanced side by side."""
 
 
-def read_sizes(w: Writer, directions: int, states: int, steps: int) -> Sizes:
-    """Sizes of the function's inputs, without chunks."""
+def read_sizes(w: Writer, directions: int, states: int | None, steps: int) -> Sizes:
+    """Sizes of the function's inputs, without chunks; no number of states: that of A."""
     batch, length, channels = (w.shape("u", axis) for axis in (1, 2, 3))
     sequences = w.op("Mul", batch, w.ints(directions))
-    return Sizes(directions, states, steps, batch, length, channels, sequences, batch)
+    return Sizes(
+        directions,
+        w.shape("A", 2) if states is None else states,
+        steps,
+        batch,
+        length,
+        channels,
+        sequences,
+        batch,
+    )
 
 
 def zero_state(w: Writer, sizes: Sizes) -> str:
@@ -123,14 +133,18 @@ def _operands(g: Writer, w: Writer, sizes: Sizes, rows: str, *iterations: int) -
     """
     bias = w.reshape("delta_bias", 1, sizes.directions, 1, 1, sizes.channels)
     flat = {name: w.reshape(name, -1, sizes.channels) for name in ("u", "delta")}
-    flat["BC"] = w.reshape("BC", -1, 2 * sizes.states)
+    if isinstance(sizes.states, int):
+        width, halves = w.ints(2 * sizes.states), g.ints(sizes.states, sizes.states)
+    else:
+        width, halves = w.shape("BC", 3), w.concat(sizes.states, sizes.states)
+    flat["BC"] = w.reshape("BC", -1, width)
     tokens: list[str | int] = [*iterations, sizes.steps, sizes.directions, sizes.parallel]
     per_channel = w.concat(*tokens, 1, sizes.channels)
     column, row = w.concat(*tokens, sizes.states, 1), w.concat(*tokens, 1, sizes.states)
     u, delta, bc = (g.to_float(g.op("Gather", flat[name], rows)) for name in ("u", "delta", "BC"))
     u, delta = (g.op("Reshape", value, per_channel) for value in (u, delta))
     delta = softplus(g, g.op("Add", delta, bias))
-    b_rows, c_rows = g.ops("Split", bc, g.ints(sizes.states, sizes.states), outputs=2, axis=-1)
+    b_rows, c_rows = g.ops("Split", bc, halves, outputs=2, axis=-1)
     columns, rows = g.op("Reshape", b_rows, column), g.op("Reshape", c_rows, row)
     return [u, delta, g.op("Mul", delta, u), columns, rows]
 

@@ -41,8 +41,8 @@ def two_level_scan_function(
     directions: Sequence[int],
     tokens_per_frame: int,
     class_token: int,
-    scale: float,
-    states: int,
+    scale: float | None,
+    states: int | None,
     opset: int,
     chunk: int,
 ) -> onnx.FunctionProto:
@@ -52,8 +52,8 @@ def two_level_scan_function(
         directions: a `ScanOrder` for each direction.
         tokens_per_frame: patch tokens of a frame.
         class_token: 1 where token 0 is a class token.
-        scale: factor on the sum of the directions.
-        states: `N`.
+        scale: factor on the sum of the directions; None: the node's own attribute.
+        states: `N`; None: whatever A has.
         opset: version of the standard operators, 18 to 20.
         chunk: tokens `P` of a chunk (`chunk_tokens`).
 
@@ -120,7 +120,7 @@ def _carry(w: Writer, ends: str, totals: str, chunks: str, sizes: Sizes) -> str:
     return w.reshape(chunks_inside, 1, sizes.directions, sizes.parallel, sizes.states, sizes.channels)
 
 
-def _chunks_first(w: Writer, value: str, chunks: str, states: int, sizes: Sizes) -> str:
+def _chunks_first(w: Writer, value: str, chunks: str, states: str | int, sizes: Sizes) -> str:
     """`(1, S, B Q, x, D)` to `(Q, S, B, x, D)`."""
     apart = w.reshape(value, sizes.directions, sizes.batch, chunks, states, sizes.channels)
     return w.op("Transpose", apart, perm=[2, 0, 1, 3, 4])

@@ -59,6 +59,15 @@ class Writer:
         """A zero-dimensional float32 constant."""
         return self._constant(np.array(value, np.float32))
 
+    def attribute(self, name: str) -> str:
+        """The function's own float attribute of that name, zero-dimensional float32."""
+        value = self.op("Constant")
+        reference = onnx.AttributeProto(
+            name="value_float", ref_attr_name=name, type=onnx.AttributeProto.FLOAT
+        )
+        self.nodes[-1].attribute.append(reference)
+        return value
+
     def reverse(self, value: str, axis: int) -> str:
         """`value` backwards along an axis."""
         return self.op("Slice", value, self.ints(-1), self.ints(LAST), self.ints(axis), self.ints(-1))
