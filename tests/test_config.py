@@ -79,7 +79,20 @@ def test_a_bad_batch_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"stride": 0}, {"std": (0.0, 1.0, 1.0)}, {"mean": (0.5,)}, {"resize": -1}, {"crop": 3}]
+    "settings",
+    [
+        {"stride": 0},
+        {"std": (0.0, 1.0, 1.0)},
+        {"mean": (0.5,)},
+        {"resize": -1},
+        {"crop": 3},
+        {"std": (float("inf"), 1.0, 1.0)},
+        {"std": (1.0, float("nan"), 1.0)},
+        {"mean": (float("-inf"), 0.0, 0.0)},
+        {"std": (1e-300, 1.0, 1.0)},
+        {"std": (1.0, 1.0, 1e30)},
+        {"mean": (0.0, 1e38, 0.0)},
+    ],
 )
 def test_bad_preprocessing_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="preprocessing"):

@@ -17,6 +17,10 @@ LARGEST_SIDE = 16_384
 """Pixels of the shorter side after resizing."""
 
 
+SMALLEST_STD, LARGEST_COLOUR = 1e-3, 10.0
+"""Smaller deviations (frames in 0 to 255 have 1/255) drown the weights, larger ones blacken every frame."""
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """Clip sampling and normalisation.
@@ -53,12 +57,13 @@ class Preprocessing:
             or len(self.mean) != 3
             or len(self.std) != 3
             or not all(math.isfinite(value) for value in colours)
-            or min(self.std) <= 0
+            or max(abs(value) for value in self.mean) > LARGEST_COLOUR
+            or not SMALLEST_STD <= min(self.std) <= max(self.std) <= LARGEST_COLOUR
         ):
             raise UsageError(
                 "preprocessing settings are out of range",
-                f"expected stride 1 to {LARGEST_STRIDE}, resize 0 to {LARGEST_SIDE}, three finite means and "
-                f"deviations > 0, got {self}",
+                f"expected stride 1 to {LARGEST_STRIDE}, resize 0 to {LARGEST_SIDE}, three means of at most "
+                f"{LARGEST_COLOUR:g} and three deviations of {SMALLEST_STD} to {LARGEST_COLOUR:g}, got {self}",
                 "for example preprocessing.stride=2",
             )
 
