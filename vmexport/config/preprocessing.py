@@ -62,8 +62,8 @@ class Preprocessing:
         ):
             raise UsageError(
                 "preprocessing settings are out of range",
-                f"expected stride 1 to {LARGEST_STRIDE}, resize 0 to {LARGEST_SIDE}, three means of at most "
-                f"{LARGEST_COLOUR:g} and three deviations of {SMALLEST_STD} to {LARGEST_COLOUR:g}, got {self}",
+                f"expected stride 1 to {LARGEST_STRIDE}, resize 0 to {LARGEST_SIDE}, three means up to "
+                f"{LARGEST_COLOUR:g} and deviations of {SMALLEST_STD} to {LARGEST_COLOUR:g}, got {self}",
                 "for example preprocessing.stride=2",
             )
 
