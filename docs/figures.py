@@ -12,6 +12,7 @@ from typing import Any
 from tables import table
 
 RESULTS = Path(__file__).resolve().parent.parent / "benchmarks/results"
+SEARCHES = Path(__file__).resolve().parent.parent / "tests/fuzz/results.json"
 SCRIPTS = {
     "operator-cpu": "operator_cpu.py",
     "model-cpu": "model_cpu.py",
@@ -342,7 +343,29 @@ def durations() -> str:
     return table(("script", "took", "on", "commit"), rows, right=(1,))
 
 
+def searches() -> str:
+    """What every search of tests/fuzz has done: the inputs of all campaigns, and what the last one left."""
+    runs = json.loads(SEARCHES.read_text(encoding="utf-8"))
+    rows = []
+    for target in dict.fromkeys(run["target"] for run in runs):
+        own = [run for run in runs if run["target"] == target]
+        last = own[-1]
+        hours = sum(run["cpu_s"] for run in own) / 3600
+        peak = max(run["peak_mib"] for run in own)
+        rows.append(
+            (f"`fuzz_{target}.py`", f"{sum(run['inputs'] for run in own):,}", f"{hours:.2f}", f"{peak:,} MiB",
+             last["findings"], last["commit"])
+        )  # fmt: skip
+    columns = ("search", "files read", "CPU hours", "memory at most", "findings left", "last at")
+    found = runs[-1]
+    return (
+        f"{table(columns, rows, right=(1, 2, 3, 4))}\n\n"
+        f"Python {found['python']}, Atheris {found['atheris']}; `tests/fuzz/results.json` has every campaign."
+    )
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
+    "searches": searches,
     "summary": summary,
     "operator": operator,
     "model": model,

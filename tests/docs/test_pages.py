@@ -62,6 +62,7 @@ def test_commands_are_found() -> None:
 def test_options_in_sentences_exist(page: Path) -> None:
     """`--bisect` alone, in backticks, is an option of a command of ours or of a tool named here."""
     known = {"--staticPlugins", "--system-site-packages", "--expect", "--allow-dirty", "--check", "--strict"}
+    known |= set(re.findall(r'add_argument\("(--[\w-]+)"', text_of(ROOT / "tests/fuzz/campaign.py")))
     parsers: list[Any] = [typer.main.get_command(app)]
     while parsers:
         parser = parsers.pop()
@@ -150,3 +151,22 @@ def test_every_page_is_reached_from_the_readme() -> None:
     linked = {(ROOT / link.partition("#")[0]).resolve() for link in links(README)}
     assert set(PAGES) - {README} <= linked
     assert ROOT / "LICENSE" in linked
+
+
+def test_every_promise_about_files_names_tests_that_are_there() -> None:
+    """docs/security.md: each row of the second table, and the searches."""
+    page = text_of(ROOT / "docs/security.md")
+    promises = page.split("## Never trusted")[1].split("## Searches")[0]
+    rows = [
+        line for line in promises.splitlines() if line.startswith("| ") and not line.startswith("| boundary")
+    ]
+    assert len(rows) > 12
+    for row in rows:
+        tests = re.findall(r"`(tests/[\w/]+\.py)`", row.rsplit("|", 2)[1])
+        assert tests, row
+        for name in tests:
+            assert "def test_" in text_of(ROOT / name), name
+    searches = re.findall(r"`python (tests/fuzz/fuzz_\w+\.py)`", page)
+    assert sorted(searches) == sorted(
+        str(path.relative_to(ROOT)) for path in ROOT.glob("tests/fuzz/fuzz_*.py")
+    )
