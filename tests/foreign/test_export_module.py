@@ -78,7 +78,7 @@ class Side(nn.Module):
         self.third = Scan(lambda *a: selective_scan_fn(*a[:6], None, *a[6:]), 12, 3, gate=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.between(x + self.first(x))
+        y: Tensor = self.between(x + self.first(x))
         y = (y + self.second(y)).transpose(1, 2)
         scanned: Tensor = self.third(y)[0]
         return y + scanned
