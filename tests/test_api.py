@@ -18,7 +18,7 @@ from vmexport.export.trt.settings import EngineOptions, EngineRequest
 from vmexport.native.build import BuildOptions, BuildRequest
 from vmexport.train.request import TrainingOptions, TrainingRequest
 
-MAIN = {"model", "path", "data", "table", "videos", "video", "a", "b", "name_or_card", "checkpoint"}
+MAIN = {"model", "path", "data", "table", "videos", "video", "a", "b", "module", "name_or_card", "checkpoint"}
 """Arguments that may be given by position."""
 
 FUNCTIONS = sorted(name for name in vars(vmexport)["__all__"] if inspect.isfunction(getattr(vmexport, name)))

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmexport.cli import options, render
+from vmexport.cli.factory import FACTORY, Factory, export_factory
 from vmexport.config.choices import Precision
 from vmexport.config.names import ONNX_FILE
+from vmexport.errors import UsageError
 from vmexport.export.request import ExportRequest
 
 if TYPE_CHECKING:
@@ -50,6 +52,19 @@ def onnx(
         ),
     ] = ExportRequest.portable,
     labels: options.Labels = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input", metavar="SHAPE", help="Of FILE.py:NAME: shape of an input, 1x3x224x224; one each."
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Of FILE.py:NAME: an argument; repeatable."),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Of FILE.py:NAME: a file of its weights.", show_default=False)
+    ] = None,
     interpolate_time: options.InterpolateTime = False,
     trust_pickle: options.TrustPickle = False,
     cls_position: options.ClsPosition = None,
@@ -59,7 +74,8 @@ def onnx(
 ) -> None:
     """Export a model to ONNX and check it against PyTorch.
 
-    Without MODEL: model.safetensors of this folder, or else a preset with random weights.
+    Without MODEL: model.safetensors of this folder, or else a preset with random weights. FILE.py:NAME runs
+    somebody's Python file and exports the module that its function NAME makes: docs/foreign.md.
     """
     chosen = options.precision_given(precision, fp32=fp32, fp16=fp16, bf16=bf16)
     request = ExportRequest(
@@ -70,6 +86,23 @@ def onnx(
         opset=opset,
         portable=portable,
     )
+    if model is not None and FACTORY.fullmatch(model):
+        videos = {"labels": labels, "frames": frames, "size": size, "classes": classes, "scale": scale}
+        factory = Factory(model, inputs or [], settings or [], weights)
+        report = export_factory(
+            factory, output, request, fixed=batch == str(ExportRequest.batch), other=videos
+        )
+        if as_json:
+            render.as_json(report)
+        else:
+            _show(report)
+        return
+    if inputs or settings or weights:
+        raise UsageError(
+            "--input, --set and --weights belong to a module of your own",
+            f"{model or 'a preset'} is not of the form FILE.py:NAME",
+            "vmexport onnx model.py:build --input 1x3x224x224",
+        )
     names = None if labels is None else options.read_labels(labels)
     with render.progress("loading PyTorch and the model") as say:
         from vmexport.export.onnx import export_onnx
@@ -102,6 +135,12 @@ def _bodies(report: ExportReport) -> str:
     return ", ".join(report.functions) or "none: the file needs the operator library"
 
 
+def _nodes(report: ExportReport) -> str:
+    """The nodes of our operators, and the most frequent others."""
+    ours_first = sorted(report.nodes.items(), key=lambda item: "::" not in item[0])
+    return ", ".join(f"{count} {name}" for name, count in ours_first[:6])
+
+
 def _show(report: ExportReport) -> None:
     """The report as a table."""
     values = {
@@ -109,7 +148,7 @@ def _show(report: ExportReport) -> None:
         "precision": report.precision,
         "batch": report.profile,
         "opset": str(report.opset),
-        "nodes": ", ".join(f"{count} {name}" for name, count in list(report.nodes.items())[:6]),
+        "nodes": _nodes(report),
         "function bodies": _bodies(report),
         "parity with PyTorch": "not checked (--no-check)",
         "time": f"{report.seconds:.1f} s",

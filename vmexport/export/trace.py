@@ -43,7 +43,7 @@ def trace(
     else:
         frozen = retyped(network, info.precision)
     graph = _traced(frozen, info.architecture, info.profile, opset)
-    streams = residual_streams(graph)  # so that a bisection finds them
+    streams = residual_streams(graph.graph)  # so that a bisection finds them
     tidy(graph, {INPUT_NAME: INPUT_NAME, OUTPUT_NAME: OUTPUT_NAME, **streams})
     return graph
 

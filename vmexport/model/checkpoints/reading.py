@@ -61,13 +61,19 @@ class RawCheckpoint:
     notes: tuple[str, ...] = ()
 
 
-def read_checkpoint(path: Path, trust_pickle: bool = False, weights: str | None = None) -> RawCheckpoint:
+def read_checkpoint(
+    path: Path,
+    trust_pickle: bool = False,
+    weights: str | None = None,
+    landmarks: tuple[str, ...] = LANDMARKS,
+) -> RawCheckpoint:
     """Read a `.safetensors` or a PyTorch file, told apart by content, not by name.
 
     Args:
         path: the file.
         trust_pickle: unpickle PyTorch files without restriction, which runs code in the file.
         weights: "model" or "ema", where a file holds both; None takes what is there, the first of them first.
+        landmarks: keys of which the weights of a PyTorch file have one.
 
     Raises:
         InputError: the file is missing, unreadable, damaged, no checkpoint, or holds more than weights.
@@ -77,7 +83,7 @@ def read_checkpoint(path: Path, trust_pickle: bool = False, weights: str | None 
         return _read_safetensors(path)
     zipped = head.startswith(b"PK\x03\x04")
     if zipped or head.startswith(b"\x80"):
-        return _read_torch(path, zipped, trust_pickle, weights)
+        return _read_torch(path, zipped, trust_pickle, weights, landmarks)
     raise InputError(
         f"{path} is no checkpoint",
         "expected a safetensors file or a PyTorch .pth file, got "
@@ -96,7 +102,9 @@ def _read_safetensors(path: Path) -> RawCheckpoint:
         raise _damaged(path, error) from error
 
 
-def _read_torch(path: Path, zipped: bool, trust_pickle: bool, weights: str | None) -> RawCheckpoint:
+def _read_torch(
+    path: Path, zipped: bool, trust_pickle: bool, weights: str | None, landmarks: tuple[str, ...]
+) -> RawCheckpoint:
     """The weights of a PyTorch file; only tensors, plain containers and what is `HARMLESS` pass."""
     try:
         with (
@@ -118,10 +126,10 @@ def _read_torch(path: Path, zipped: bool, trust_pickle: bool, weights: str | Non
             f"expected a dictionary of tensors, got {type(content).__name__}",
             "save the model's state_dict()",
         )
-    found = {which: tensors for which in Weights.all() if (tensors := _unwrap(content, which))}
+    found = {which: tensors for which in Weights.all() if (tensors := _unwrap(content, which, landmarks))}
     chosen = weights or next(iter(found), None)
     if chosen not in found:
-        raise _no_weights(content, path, chosen, tuple(found))
+        raise _no_weights(content, path, chosen, tuple(found), landmarks)
     _check_extent(found[chosen], path)
     other = next((which for which in found if which != chosen), None)
     note = f"the file holds trained weights and their average; took {chosen} (weights={other} for the other)"
@@ -175,12 +183,13 @@ def _damaged(path: Path, error: Exception) -> InputError:
     )
 
 
-def _unwrap(content: Mapping[Any, Any], which: str) -> dict[str, Tensor] | None:
+def _unwrap(content: Mapping[Any, Any], which: str, landmarks: tuple[str, ...]) -> dict[str, Tensor] | None:
     """Find the weights among training state, however deep, and take the wrappers' prefix off.
 
     Args:
         content: what was unpickled.
         which: the trained weights, or their average, which lies under a key of its own.
+        landmarks: keys of which they have one.
 
     Returns:
         the weights by name, or None where there are none.
@@ -191,7 +200,7 @@ def _unwrap(content: Mapping[Any, Any], which: str) -> dict[str, Tensor] | None:
         tensors = {
             key: value for key, value in inner.items() if torch.is_tensor(value) and isinstance(key, str)
         }
-        stripped = _strip(tensors) if averaged else None
+        stripped = _strip(tensors, landmarks) if averaged else None
         if stripped is not None:
             return stripped
         average = next((key for key in AVERAGES if isinstance(inner.get(key), Mapping)), None)
@@ -205,7 +214,11 @@ def _unwrap(content: Mapping[Any, Any], which: str) -> dict[str, Tensor] | None:
 
 
 def _no_weights(
-    content: Mapping[Any, Any], path: Path, wanted: str | None, found: tuple[str, ...]
+    content: Mapping[Any, Any],
+    path: Path,
+    wanted: str | None,
+    found: tuple[str, ...],
+    landmarks: tuple[str, ...],
 ) -> InputError:
     """The error for a file without the weights that are looked for."""
     if found:
@@ -214,16 +227,17 @@ def _no_weights(
         )
     names = ", ".join(str(key) for key in list(content)[:6]) or "nothing"
     wrappers = ", ".join((*WRAPPERS, *AVERAGES))
+    model = "VideoMamba or Vim model" if landmarks == LANDMARKS else "model that it is to be loaded into"
     return InputError(
-        f"{path} is not a VideoMamba or Vim checkpoint",
-        f"missing key: expected {LANDMARKS[0]} (or the same under {wrappers}), got {names}",
-        "give the state_dict of a VideoMamba or Vim model",
+        f"{path} is no checkpoint of a {model}",
+        f"missing key: expected {landmarks[0]} (or the same under {wrappers}), got {names}",
+        f"give the state_dict of a {model}",
     )
 
 
-def _strip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+def _strip(tensors: Mapping[str, Tensor], landmarks: tuple[str, ...]) -> dict[str, Tensor] | None:
     """Take off what stands before a landmark; keys without that prefix stay. None where no landmark is."""
-    for landmark in LANDMARKS:
+    for landmark in landmarks:
         found = sorted((key for key in tensors if key == landmark or key.endswith("." + landmark)), key=len)
         if found:
             prefix = found[0][: -len(landmark)]
