@@ -175,7 +175,10 @@ def test_names_are_readable_and_attributes_clean(tmp_path: Path) -> None:
     scan = next(node for node in model.graph.node if node.op_type == "SelectiveScan")
     assert scan.name == "blocks.0/SelectiveScan"
     attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in scan.attribute}
-    assert attributes == {"directions": [0, 1], "tokens_per_frame": 4, "class_token": 1, "scale": 1.0}
+    assert attributes == {
+        "directions": [0, 1], "tokens_per_frame": 4, "class_token": 1, "scale": 1.0,
+        "plugin_namespace": b"vmexport",
+    }  # fmt: skip
     names = {value for node in model.graph.node for value in node.output}
     assert {"embedding", "block_00", "block_01", "logits"} <= names
     assert not any(name.startswith(("val_", "_")) for name in names)

@@ -22,7 +22,7 @@ from vmexport.export.functions.conv import causal_conv1d_function
 from vmexport.export.functions.scan import STEPS_PER_ITERATION, selective_scan_function
 from vmexport.export.graph import all_nodes
 from vmexport.ops.reference import causal_conv1d_reference, selective_scan_reference
-from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
+from vmexport.ops.schema import CAUSAL_CONV1D, PLUGIN_NAMESPACE, PLUGIN_NAMESPACE_ATTRIBUTE, SELECTIVE_SCAN
 
 ORDER: dict[str, Any] = {"directions": [0, 1, 2, 3], "tokens_per_frame": 4, "class_token": 1}
 SCAN: dict[str, Any] = {**ORDER, "scale": 0.5}
@@ -56,8 +56,9 @@ def test_checker_and_runtime_accept_every_opset(opset: int, dtype: str) -> None:
 
 
 def test_attributes_are_declared_as_on_the_node() -> None:
-    assert set(scan_body().attribute) == {"directions", "tokens_per_frame", "class_token", "scale"}
-    assert set(conv_body().attribute) == {"directions", "tokens_per_frame", "class_token"}
+    both = {"directions", "tokens_per_frame", "class_token", "plugin_namespace"}
+    assert set(scan_body().attribute) == {*both, "scale"}
+    assert set(conv_body().attribute) == both
 
 
 def scan_reference(values: dict[str, Any], **attributes: Any) -> Any:
@@ -150,9 +151,10 @@ def test_no_tensor_has_states_over_all_tokens(root_dir: Path) -> None:
 
 
 def small_models() -> Iterator[tuple[onnx.ModelProto, dict[str, Any]]]:
-    """Both operators with their bodies, and inputs."""
-    scan = one_node_model(SELECTIVE_SCAN, function=scan_body(), **SCAN)
-    conv = one_node_model(CAUSAL_CONV1D, function=conv_body(), **ORDER)
+    """Both operators with their bodies, and inputs; the nodes have every attribute, as exported ones do."""
+    namespace: dict[str, Any] = {PLUGIN_NAMESPACE_ATTRIBUTE: PLUGIN_NAMESPACE}
+    scan = one_node_model(SELECTIVE_SCAN, function=scan_body(), **SCAN, **namespace)
+    conv = one_node_model(CAUSAL_CONV1D, function=conv_body(), **ORDER, **namespace)
     yield scan, scan_inputs(directions=4, batch=2, length=13, channels=6, states=3)
     yield conv, conv_inputs(directions=4, batch=2, length=13, channels=6, taps=4)
 
