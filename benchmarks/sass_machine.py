@@ -522,15 +522,20 @@ def _note(w: Warp, at: npt.NDArray[np.int64], mask: Mask | None, size: int) -> n
     return there
 
 
+def _place(
+    w: Warp, at: npt.NDArray[np.int64], mask: Mask | None, size: int, everywhere: bool
+) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.int64]]:
+    """The memory of an access, global or shared, in words of it, and each lane's first word."""
+    there = _note(w, at, mask, size) - (GLOBAL_BASE if everywhere else 0)
+    return _view(w.memory.everywhere if everywhere else w.shared, size), there // min(size, 4)
+
+
 def _load(x: Instruction) -> Action:
     out, address, size = Target(x.operands[0]), _address(x.operands[1]), size_of(x.opcode)
     everywhere = x.opcode.startswith("LDG")
-    step = min(size, 4)
 
     def act(w: Warp, mask: Mask | None) -> None:
-        at = _note(w, address(w), mask, size)
-        memory = _view(w.memory.everywhere if everywhere else w.shared, size)
-        at = (at - (GLOBAL_BASE if everywhere else 0)) // step
+        memory, at = _place(w, address(w), mask, size, everywhere)
         for word in range(max(1, size // 4)):
             value = np.zeros(LANES, np.uint32)
             value[slice(None) if mask is None else mask] = memory[at + word]
@@ -542,12 +547,9 @@ def _load(x: Instruction) -> Action:
 def _store(x: Instruction) -> Action:
     address, source, size = _address(x.operands[0]), Reader(x.operands[1]), size_of(x.opcode)
     everywhere = x.opcode.startswith("STG")
-    step = min(size, 4)
 
     def act(w: Warp, mask: Mask | None) -> None:
-        at = _note(w, address(w), mask, size)
-        memory = _view(w.memory.everywhere if everywhere else w.shared, size)
-        at = (at - (GLOBAL_BASE if everywhere else 0)) // step
+        memory, at = _place(w, address(w), mask, size, everywhere)
         for word in range(max(1, size // 4)):
             value = source.row(w, word)
             memory[at + word] = (value if mask is None else value[mask]).astype(memory.dtype)
