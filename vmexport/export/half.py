@@ -8,7 +8,7 @@ from vmexport.errors import BuildError
 from vmexport.extras import missing
 from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
 
-ISLANDS = (
+FLOAT32_OPERATORS = (
     SELECTIVE_SCAN, CAUSAL_CONV1D, "LayerNormalization", "InstanceNormalization", "Softmax",
     "ReduceMean", "Pow",
 )  # fmt: skip
@@ -16,7 +16,7 @@ ISLANDS = (
 
 
 def half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with half-precision weights and activations; inputs, outputs and islands stay float32.
+    """The graph in half precision; its inputs, outputs and `FLOAT32_OPERATORS` stay float32.
 
     Raises:
         EnvironmentProblem: onnxruntime is not installed.
@@ -32,7 +32,7 @@ def half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
             model,
             keep_io_types=True,
             disable_shape_infer=True,
-            op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *ISLANDS],
+            op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *FLOAT32_OPERATORS],
         )
         OnnxModel(converted).topological_sort()  # it puts its casts last
     except Exception as error:  # its errors share no class

@@ -48,7 +48,6 @@ KINDS = (
         "selective scan",
         re.compile(
             r"SelectiveScan(Fn|Mamba|Core|Oflex|NRow|Ndstate|Cuda|Easy)?|(mamba_)?selective_scan(_fn|_ref|_torch)?"
-            r"|mamba_selective_scan"
         ),
         Vocabulary(
             ("u", "delta", "A", "B", "C"),

@@ -21,6 +21,7 @@ from vmexport.foreign.calls import Arguments
 from vmexport.ops.functional import causal_conv1d, directional_selective_scan
 from vmexport.ops.mamba import selective_scan
 from vmexport.ops.mamba_reference import mamba_scan_reference
+from vmexport.ops.reference import compute_dtype
 from vmexport.ops.schema import MAX_TAPS, ScanOrder
 
 SILU = ("silu", "swish")
@@ -152,7 +153,7 @@ def _scan(
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, silu: bool) -> Tensor:
     """Causal depthwise convolution of x `(B, L, D)`, weight `(D, K)`; by the operator where it has one."""
     if silu and weight.shape[1] <= MAX_TAPS and not _DEFINITION.get():
-        wide = torch.float64 if x.dtype == torch.float64 else torch.float32
+        wide = compute_dtype(x)
         own_bias = None if bias is None else bias.to(wide)[None]
         return causal_conv1d(
             x, weight.to(wide)[None], own_bias, directions=FORWARD, tokens_per_frame=1, class_token=0
@@ -165,7 +166,7 @@ def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, silu: bool) -> Te
 
 def _fused_scan(a: Arguments, u: Tensor, delta: Tensor, BC: Tensor, z: Tensor) -> Tensor:
     """One node: softplus and gate inside, both directions where A_b is given; `(B, L, D)`."""
-    wide = torch.float64 if u.dtype == torch.float64 else torch.float32
+    wide = compute_dtype(u)
     rates = [a["A"]] if a["A_b"] is None else [a["A"], a["A_b"]]
     count = len(rates)
     u, delta, BC = (value.expand(count, *value.shape) for value in (u, delta, BC))
@@ -193,7 +194,7 @@ def _general_scan(a: Arguments, u: Tensor, delta: Tensor, B: Tensor, C: Tensor, 
 
 def _normed(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, *, rms: bool) -> Tensor:
     """Layer or RMS norm over the last axis, in float32 inside, in the dtype of x."""
-    wide = x.double() if x.dtype == torch.float64 else x.float()
+    wide = x.to(compute_dtype(x))
     if not rms:
         wide = wide - wide.mean(-1, keepdim=True)
     y = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vmexport.errors import UsageError
 from vmexport.foreign.published import mamba_inner_fn
 
 
@@ -77,10 +78,15 @@ class Mamba(nn.Module):
 
         Args:
             hidden_states: `(B, L, d_model)`.
-            inference_params: None; decoding token by token is no part of this stand-in.
+            inference_params: None.
+
+        Raises:
+            UsageError: decoding token by token is asked for.
         """
         if inference_params is not None:
-            raise NotImplementedError("decoding token by token")
+            raise UsageError(
+                "this stand-in of mamba-ssm's block decodes nothing", "vision models take whole sequences"
+            )
         return mamba_inner_fn(
             self.in_proj(hidden_states).transpose(1, 2),
             self.conv1d.weight,

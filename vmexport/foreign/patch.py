@@ -190,14 +190,12 @@ class _Recorded:
         """Compute, and keep the graph where a gradient will be asked for."""
         ctx.vmexport = None
         own = functools.partial(original, ctx)
-        if torch.onnx.is_in_onnx_export() or not any(ctx.needs_input_grad):
+        if torch.onnx.is_in_onnx_export() or _on_a_gpu(args) or not any(ctx.needs_input_grad):
             return compute(own, *args, **kwargs)
         inputs = [
             value.detach().requires_grad_(needed) if isinstance(value, Tensor) else value
             for value, needed in zip(args, ctx.needs_input_grad, strict=True)
         ]
-        if _on_a_gpu(args):
-            return original(ctx, *args, **kwargs)
         with torch.enable_grad():
             outputs = compute(own, *inputs, **kwargs)
         ctx.vmexport = inputs, outputs if isinstance(outputs, tuple) else (outputs,)
