@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from vmexport.export.report import ExportReport
     from vmexport.export.request import ExportRequest
 
-FACTORY = re.compile(r".+\.py:[A-Za-z_]\w*")
 LARGEST_INPUT = 1 << 28
 """Elements of an example input, 1 GiB in float32."""
 

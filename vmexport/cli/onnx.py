@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmexport.cli import options, render
-from vmexport.cli.factory import FACTORY, Factory, export_factory
+from vmexport.cli.factory import Factory, export_factory
 from vmexport.config.choices import Precision
-from vmexport.config.names import ONNX_FILE
+from vmexport.config.names import FACTORY, ONNX_FILE
 from vmexport.errors import UsageError
 from vmexport.export.request import ExportRequest
 
@@ -24,9 +24,12 @@ def onnx(
     frames: options.Frames = None,
     size: options.Size = None,
     classes: options.Classes = None,
-    batch: Annotated[str, typer.Option(help="One batch size, or min:opt:max such as 1:4:8.")] = str(
-        ExportRequest.batch
-    ),
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            help="One batch size, or min:opt:max such as 1:4:8.", show_default=str(ExportRequest.batch)
+        ),
+    ] = None,
     precision: Annotated[
         Precision | None,
         typer.Option(help="Type of weights and activations.", show_default=ExportRequest.precision),
@@ -79,7 +82,7 @@ def onnx(
     """
     chosen = options.precision_given(precision, fp32=fp32, fp16=fp16, bf16=bf16)
     request = ExportRequest(
-        batch=batch,
+        batch=ExportRequest.batch if batch is None else batch,
         precision=chosen or ExportRequest.precision,
         check=check,
         fallback=not no_fallback,
@@ -89,9 +92,7 @@ def onnx(
     if model is not None and FACTORY.fullmatch(model):
         videos = {"labels": labels, "frames": frames, "size": size, "classes": classes, "scale": scale}
         factory = Factory(model, inputs or [], settings or [], weights)
-        report = export_factory(
-            factory, output, request, fixed=batch == str(ExportRequest.batch), other=videos
-        )
+        report = export_factory(factory, output, request, fixed=batch is None, other=videos)
         if as_json:
             render.as_json(report)
         else:

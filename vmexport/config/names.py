@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TypeGuard
 
@@ -14,6 +15,9 @@ ENGINE_FILE = "model.engine"
 ONNX_SUFFIX = ".onnx"
 ENGINE_SUFFIXES = (".engine", ".plan", ".trt")
 """Names that engines of TensorRT go by."""
+
+FACTORY = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)")
+"""`their_file.py:build`: a function in a Python file that makes a module."""
 
 WRITE_ONNX = f"vmexport onnx MODEL -o {ONNX_FILE}"
 WRITE_ENGINE = f"vmexport trt MODEL -o {ENGINE_FILE}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,13 +10,11 @@ from typing import Any
 
 from torch import nn
 
+from vmexport.config.names import FACTORY
 from vmexport.errors import InputError, UsageError, VmexportError
 from vmexport.foreign.stand_ins import stand_ins
 from vmexport.model.checkpoints.reading import read_checkpoint
 from vmexport.opening import check_readable
-
-SOURCE = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)")
-"""`their_file.py:build`."""
 
 
 def load_module(
@@ -38,7 +35,7 @@ def load_module(
         UsageError: no such name in the file, or what it makes is no module.
         InputError: the file is missing, or it or the call raises; weights that are not this module's.
     """
-    found = SOURCE.fullmatch(source)
+    found = FACTORY.fullmatch(source)
     if found is None:
         raise UsageError(
             f"{source!r} names no function", "expected FILE.py:NAME", "vmexport onnx model.py:build"
