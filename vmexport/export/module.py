@@ -27,11 +27,11 @@ from vmexport.export.graph import operator_nodes
 from vmexport.export.half import half_precision
 from vmexport.export.portable import portable, verify_portable
 from vmexport.export.refusals import refuse_damaged, refuse_export
-from vmexport.export.report import ExportReport
+from vmexport.export.report import ExportReport, report_of
 from vmexport.export.request import ExportRequest
 from vmexport.export.tidy import tidy
 from vmexport.export.trace import BATCH_AXIS, run_exporter
-from vmexport.export.verify import count_nodes, expect_names, expect_valid
+from vmexport.export.verify import expect_names, expect_one_file, expect_valid
 from vmexport.files import atomic_write
 from vmexport.foreign.device_guard import let_cpu_pass
 from vmexport.foreign.kernels import by_definition
@@ -122,18 +122,7 @@ def export_module(
             parity = _write(job, graph, temporary)
             if parity is not None:
                 replace(parity, b=str(path)).require()
-    return ExportReport(
-        path=str(path),
-        size_bytes=path.stat().st_size,
-        nodes=count_nodes(graph.graph),
-        functions=tuple(function.name for function in graph.functions),
-        opset=request.opset,
-        profile=str(job.profile),
-        precision=request.precision,
-        portable=request.portable,
-        parity=parity,
-        seconds=time.perf_counter() - started,
-    )
+    return report_of(graph, path, request, parity, started)
 
 
 def _checked(module: nn.Module, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -180,6 +169,7 @@ def _graph(job: _Job) -> onnx.ModelProto:
     elif request.fallback:
         attach_functions(graph)
     expect_names(graph.graph)
+    expect_one_file(graph)
     return graph
 
 
@@ -200,7 +190,7 @@ def _no_scan(job: _Job, patch: Patch) -> BuildError:
     return BuildError(
         f"{job.name} holds no Mamba-1 scan that was recognised",
         f"known entry points that are loaded: {known}" + (f"; left alone: {alone}" if alone else ""),
-        "call mamba-ssm's selective_scan_fn or vmexport.ops.selective_scan ; Mamba-2 has another scan",
+        "call mamba-ssm's selective_scan_fn or vmexport.ops.selective_scan; Mamba-2 has another scan",
     )
 
 

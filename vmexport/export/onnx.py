@@ -13,15 +13,14 @@ from vmexport.config import ModelInfo
 from vmexport.config.metadata import FORM_ENTRY, PORTABLE
 from vmexport.config.names import ONNX_FILE
 from vmexport.config.progress import Say
-from vmexport.errors import BuildError
 from vmexport.export.attach import attach_functions
 from vmexport.export.metadata import write_info
 from vmexport.export.portable import portable, verify_portable
 from vmexport.export.refusals import network_and_name, refuse_damaged, refuse_export
-from vmexport.export.report import ExportReport
+from vmexport.export.report import ExportReport, report_of
 from vmexport.export.request import ExportRequest
 from vmexport.export.trace import trace
-from vmexport.export.verify import count_nodes, verify, verify_model
+from vmexport.export.verify import expect_one_file, verify, verify_model
 from vmexport.files import atomic_write
 from vmexport.model import VideoMamba
 from vmexport.runtime.compare import ParityReport, compare_runners
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from vmexport.export.request import ExportOptions
-
-LARGEST_FILE_BYTES = 2**31 - 1
-"""Protobuf's limit; a file of ours is always one file."""
 
 
 @dataclass(frozen=True)
@@ -89,18 +85,7 @@ def export_onnx(
     parity = report and replace(report, b=str(path))
     if parity is not None:
         parity.require()
-    return ExportReport(
-        path=str(path),
-        size_bytes=path.stat().st_size,
-        nodes=count_nodes(graph.graph),
-        functions=tuple(function.name for function in graph.functions),
-        opset=request.opset,
-        profile=str(request.profile),
-        precision=request.precision,
-        portable=request.portable,
-        parity=parity,
-        seconds=time.perf_counter() - started,
-    )
+    return report_of(graph, path, request, parity, started)
 
 
 def _write(job: _Job, temporary: Path) -> tuple[onnx.ModelProto, ParityReport | None]:
@@ -118,7 +103,7 @@ def _write(job: _Job, temporary: Path) -> tuple[onnx.ModelProto, ParityReport | 
     elif request.fallback:
         job.say("attaching the function bodies")
         attach_functions(graph)
-    _check_size(graph)
+    expect_one_file(graph)
     write_info(graph, _with_record(info, parity_record(None, "")))
     onnx.save(graph, str(temporary))
     job.say("verifying the file")
@@ -133,17 +118,6 @@ def _write(job: _Job, temporary: Path) -> tuple[onnx.ModelProto, ParityReport | 
     write_info(graph, _with_record(info, parity_record(report, backend)))
     onnx.save(graph, str(temporary))
     return graph, report
-
-
-def _check_size(graph: onnx.ModelProto) -> None:
-    """Refuse a graph that does not fit into one file."""
-    size = graph.ByteSize()
-    if size > LARGEST_FILE_BYTES:
-        raise BuildError(
-            "the model is too large for one ONNX file",
-            f"at most {LARGEST_FILE_BYTES} bytes, got {size}",
-            "export with --fp16, which halves it",
-        )
 
 
 def _compare(job: _Job, temporary: Path) -> tuple[ParityReport, str]:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from vmexport.export.request import ExportRequest
+from vmexport.export.verify import count_nodes
 from vmexport.runtime.compare import ParityReport
+
+if TYPE_CHECKING:
+    import onnx
 
 
 @dataclass(frozen=True)
@@ -35,3 +43,29 @@ class ExportReport:
     portable: bool
     parity: ParityReport | None
     seconds: float
+
+
+def report_of(
+    graph: onnx.ModelProto, path: Path, request: ExportRequest, parity: ParityReport | None, started: float
+) -> ExportReport:
+    """The report on a file that was just written.
+
+    Args:
+        graph: what is in it.
+        path: where it lies.
+        request: how it was to be exported.
+        parity: the comparison, where there was one.
+        started: reading of `time.perf_counter` when the export began.
+    """
+    return ExportReport(
+        path=str(path),
+        size_bytes=path.stat().st_size,
+        nodes=count_nodes(graph.graph),
+        functions=tuple(function.name for function in graph.functions),
+        opset=request.opset,
+        profile=str(request.profile),
+        precision=request.precision,
+        portable=request.portable,
+        parity=parity,
+        seconds=time.perf_counter() - started,
+    )

@@ -20,6 +20,9 @@ ACTIVATION_TYPES = {
 ISLANDS = {SELECTIVE_SCAN: ("A", "D", "delta_bias"), CAUSAL_CONV1D: ("weight", "bias")}
 """Inputs of each operator that stay float32 in every precision."""
 
+LARGEST_FILE_BYTES = 2**31 - 1
+"""Protobuf's limit; a file of ours is always one file."""
+
 _INPUTS = {SELECTIVE_SCAN: SCAN_INPUTS, CAUSAL_CONV1D: CONV_INPUTS}
 
 
@@ -50,6 +53,21 @@ def expect_valid(path: str) -> None:
         onnx.checker.check_model(path)
     except onnx.checker.ValidationError as error:
         raise BuildError("the exported graph is not valid ONNX", str(error).strip()) from error
+
+
+def expect_one_file(graph: onnx.ModelProto) -> None:
+    """Refuse a graph that does not fit into one file.
+
+    Raises:
+        BuildError: with its size and the limit.
+    """
+    size = graph.ByteSize()
+    if size > LARGEST_FILE_BYTES:
+        raise BuildError(
+            "the model is too large for one ONNX file",
+            f"at most {LARGEST_FILE_BYTES} bytes, got {size}",
+            "export with --fp16, which halves it",
+        )
 
 
 def verify_model(model: onnx.ModelProto, architecture: Architecture, precision: str) -> None:
