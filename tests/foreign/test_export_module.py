@@ -16,7 +16,7 @@ from published_models import Weights
 from torch import Tensor, nn
 
 import vmexport
-from vmexport.errors import BuildError, InputError, UsageError
+from vmexport.errors import BuildError, InputError, ParityError, UsageError
 from vmexport.export.graph import operator_nodes
 from vmexport.export.module import DEFINITION, OWN_CODE
 from vmexport.foreign import stand_ins
@@ -188,6 +188,27 @@ def test_several_inputs(tmp_path: Path) -> None:
         assert [value.shape for value in run(*(value.numpy() for value in inputs))] == [(1, 6, 9), (1, 6)]
         with pytest.raises(UsageError, match="takes 2 inputs"):
             run(inputs[0].numpy())
+
+
+class Loud(Scan):
+    """Its first output is a million times as large as its second."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y, mean = super().forward(x)
+        return y * 1e6, mean
+
+
+def test_a_small_output_is_measured_by_its_own_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = ModuleRunner.__call__
+
+    def slightly_wrong(self: ModuleRunner, *values: Any) -> list[Any]:
+        first, second = run(self, *values)
+        return [first, second * 1.1]
+
+    monkeypatch.setattr(ModuleRunner, "__call__", slightly_wrong)
+    with pytest.raises(ParityError, match=r"relative 0\.1"):
+        vmexport.export_module(Loud(published.bound_early), tmp_path / "m.onnx", inputs=[noise(2, 6, 9)])
+    assert not list(tmp_path.iterdir())
 
 
 class NoSoftplus(Scan):

@@ -21,7 +21,7 @@ from vmexport.config import BatchProfile
 from vmexport.config.choices import Precision
 from vmexport.config.names import ONNX_FILE
 from vmexport.config.progress import Say
-from vmexport.errors import BuildError, UsageError, VmexportError
+from vmexport.errors import BuildError, ParityError, UsageError, VmexportError
 from vmexport.export.attach import attach_functions
 from vmexport.export.graph import operator_nodes
 from vmexport.export.half import half_precision
@@ -41,7 +41,7 @@ from vmexport.package import VERSION
 from vmexport.runtime.compare import SEED, ParityReport
 from vmexport.runtime.module_runner import MODULE_ENTRY, ModuleRunner
 from vmexport.runtime.record import parity_record
-from vmexport.runtime.tolerance import TOLERANCES, compare_logits
+from vmexport.runtime.tolerance import TOLERANCES, Agreement, compare_logits
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -212,7 +212,7 @@ def _write(job: _Job, graph: onnx.ModelProto, temporary: Path) -> ParityReport |
             values = job.at(batch)
             expected, source = _reference(job, values)
             found = runner(*(value.numpy() for value in values))
-            reports.append(compare_logits(_flat(expected), _flat(found)))
+            reports.append(_agreement(expected, found))
         backend = runner.description
     report = ParityReport(
         job.name, str(temporary), job.request.precision, TOLERANCES[job.request.precision], tuple(reports)
@@ -243,9 +243,18 @@ def _arrays(outputs: Any) -> list[Any]:
     return [value.float().numpy() for value in pytree.tree_leaves(outputs) if isinstance(value, Tensor)]
 
 
-def _flat(arrays: Sequence[Any]) -> Any:
-    """All outputs side by side, `(B, values)`, each scaled alike on both sides."""
-    return np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1, dtype=np.float32)
+def _agreement(expected: Sequence[Any], found: Sequence[Any]) -> Agreement:
+    """How far the outputs are apart: each is measured against its own size, and the worst counts.
+
+    Raises:
+        ParityError: another number of outputs, or another shape of one.
+    """
+    if len(expected) != len(found):
+        raise ParityError("the file is another module", f"{len(found)} outputs, expected {len(expected)}")
+    flat = ([np.asarray(a, np.float32).reshape(len(a), -1) for a in side] for side in (expected, found))
+    each = [compare_logits(a, b) for a, b in zip(*flat, strict=True)]
+    worst = max(each, key=lambda one: (not one.finite, one.max_rel))
+    return replace(worst, cosine=min(one.cosine for one in each)) if worst.finite else worst
 
 
 def _describe(
