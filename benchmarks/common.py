@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -197,6 +197,13 @@ def save(
     verdicts = [{**asdict(goal), "reached": goal.verdict} for goal in goals]
     document = {"benchmark": name, "title": title, **({} if complete else {"complete": False})}
     write(run, (run.results or RESULTS) / f"{name}.json", {**document, "goals": verdicts, **details})
+
+
+def print_goals(goals: Sequence[Mapping[str, Any]], digits: int) -> None:
+    """A line a goal as it stands in a result: its name, value, limit, and whether that was reached."""
+    for goal in goals:
+        verdict = "ok" if goal["reached"] else "MISSED"
+        print(f"{goal['name']}: {goal['value']:.{digits}f}, goal {goal['must']:g}: {verdict}")
 
 
 def write(run: Run, path: Path, details: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from common import RESULTS, argument_parser, begin, write
+from common import RESULTS, argument_parser, begin, print_goals, write
 from gpus import GPUS, Gpu
 from rich.console import Console
 from rich.table import Table
@@ -292,9 +292,7 @@ def main() -> int:
         print(json.dumps(document, indent=2))
     else:
         show(document)
-        for goal in goals:
-            verdict = "ok" if goal["reached"] else "MISSED"
-            print(f"{goal['name']}: {goal['value']:.1f}, goal {goal['must']:g}: {verdict}")
+        print_goals(goals, digits=1)
     write(run, arguments.output, document)
     return 0 if all(goal["reached"] for goal in goals) else 8
 

@@ -26,7 +26,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, argument_parser, begin, write
+from common import RESULTS, argument_parser, begin, print_goals, write
 from gpus import EX2_PER_CLOCK, GPUS, Gpu
 from rich.console import Console
 from rich.table import Table
@@ -196,9 +196,7 @@ def main() -> int:
     ]
     document["goals"] = goals
     show(document)
-    for goal in goals:
-        verdict = "ok" if goal["reached"] else "MISSED"
-        print(f"{goal['name']}: {goal['value']:.2f}, goal {goal['must']:g}: {verdict}")
+    print_goals(goals, digits=2)
     write(run, arguments.output, document)
     return 0 if all(goal["reached"] for goal in goals) else 8
 

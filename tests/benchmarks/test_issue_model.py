@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gpus import GPUS
 from issue_model import LENGTH, RESULT, predicted, simulate
-from sass import Control, ToolMissingError, find_tool, parse
+from sass import Control, parse
 from sass_machine import GLOBAL_BASE, Program
 from sass_operands import UnknownInstructionError
 from sass_timing import BARRIER_CYCLES, RESULT_CYCLES, Multiprocessor, Timing, lines_touched
@@ -187,38 +187,25 @@ def test_shared_memory_conflicts(stride: int, size: int, lines: int) -> None:
     assert lines_touched(Access(np.arange(LANES, dtype=np.int64) * stride, size)) == lines
 
 
-def library(root: Path) -> Path:
-    file = root / "build/cuda/capi/libvmexport_scan_cuda.so"
-    if not file.exists():
-        pytest.skip("no CUDA library; make cuda-compile builds it where nvcc is")
-    try:
-        for tool in ("nvcc", "cuobjdump", "nvdisasm"):
-            find_tool(tool)
-    except ToolMissingError as error:
-        pytest.skip(str(error))
-    return file
-
-
 @pytest.mark.compiled
 @pytest.mark.parametrize("gpu", ["H200", "AGX Orin"])
 @pytest.mark.parametrize("lanes", [1, 2, 4, 8, 16])
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_the_compiled_kernel_computes_the_scan(root_dir: Path, gpu: str, lanes: int, dtype: str) -> None:
+def test_the_compiled_kernel_computes_the_scan(cuda_library: Path, gpu: str, lanes: int, dtype: str) -> None:
     """The machine code itself, before any GPU runs it: 83 tokens end in the middle of a tile."""
     device = next(x for x in GPUS if x.name == gpu)
-    run = simulate(library(root_dir), device, Sizes(B=1, L=83, dtype=dtype), 1, lanes)
+    run = simulate(cuda_library, device, Sizes(B=1, L=83, dtype=dtype), 1, lanes)
     assert run.error < (1e-4 if dtype == "float32" else 2e-2)
 
 
 @pytest.mark.compiled
-def test_the_committed_model_is_of_this_code(root_dir: Path) -> None:
+def test_the_committed_model_is_of_this_code(cuda_library: Path) -> None:
     report = json.loads(RESULT.read_text(encoding="utf-8"))
-    file = library(root_dir)
     if report["nvcc"] != nvcc_version():
         pytest.skip(f"the report is of nvcc {report['nvcc']}, this machine has {nvcc_version()}")
     device = next(x for x in GPUS if x.name == "H200")
     (row,) = [x for x in report["scan"] if (x["gpu"], x["B"]) == ("H200", 1)]
-    now = predicted(file, device, Sizes(B=1, L=LENGTH))
+    now = predicted(cuda_library, device, Sizes(B=1, L=LENGTH))
     assert now["cycles"] == row["cycles"], (
         "run make cuda-compile and benchmarks/issue_model.py, and commit the report"
     )

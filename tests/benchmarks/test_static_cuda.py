@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sass import ToolMissingError, find_tool
 from static_cuda import GOAL_INSTRUCTIONS, RESULT, measure, nvcc_version
 
 pytestmark = pytest.mark.compiled
@@ -19,21 +18,13 @@ EIGHT_LANES_INSTRUCTIONS = 8.3
 
 
 @functools.cache
-def compiled(root: Path) -> dict[str, Any]:
-    library = root / "build/cuda/capi/libvmexport_scan_cuda.so"
-    if not library.exists():
-        pytest.skip("no CUDA library; make cuda-compile builds it where nvcc is")
-    try:
-        for tool in ("nvcc", "cuobjdump", "nvdisasm"):
-            find_tool(tool)
-    except ToolMissingError as error:
-        pytest.skip(str(error))
+def compiled(library: Path) -> dict[str, Any]:
     return measure(library, ARCHITECTURES)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_no_kernel_spills(root_dir: Path, architecture: str) -> None:
-    kernels = compiled(root_dir)["kernels"][architecture]
+def test_no_kernel_spills(cuda_library: Path, architecture: str) -> None:
+    kernels = compiled(cuda_library)["kernels"][architecture]
     assert any("scan_kernel" in name for name in kernels)
     assert any("conv_kernel" in name for name in kernels)
     for name, figures in kernels.items():
@@ -44,15 +35,15 @@ def test_no_kernel_spills(root_dir: Path, architecture: str) -> None:
 @pytest.mark.parametrize(
     ("gpu", "batch"), [("AGX Orin", 1), ("AGX Orin", 8), ("Orin Nano", 1), ("H200", 1), ("H200", 8)]
 )
-def test_instructions_an_element(root_dir: Path, gpu: str, batch: int) -> None:
-    (row,) = [x for x in compiled(root_dir)["scan"] if (x["gpu"], x["B"]) == (gpu, batch)]
+def test_instructions_an_element(cuda_library: Path, gpu: str, batch: int) -> None:
+    (row,) = [x for x in compiled(cuda_library)["scan"] if (x["gpu"], x["B"]) == (gpu, batch)]
     limit = GOAL_INSTRUCTIONS if row["plan"]["lanes"] < 8 else EIGHT_LANES_INSTRUCTIONS
     assert 1 < row["instructions_per_element"] <= limit
 
 
-def test_the_committed_report_is_this_code(root_dir: Path) -> None:
+def test_the_committed_report_is_this_code(cuda_library: Path) -> None:
     report = json.loads(RESULT.read_text(encoding="utf-8"))
-    now = compiled(root_dir)
+    now = compiled(cuda_library)
     if report["nvcc"] != nvcc_version():
         pytest.skip(f"the report is of nvcc {report['nvcc']}, this machine has {nvcc_version()}")
     advice = "run make cuda-release and benchmarks/static_cuda.py, and commit the report"
