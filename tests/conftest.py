@@ -122,3 +122,11 @@ def small_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from sets import make_film  # a data set's test needs PyAV, others do not
 
     return make_film(tmp_path_factory.mktemp("film") / "film.mp4")
+
+
+@pytest.fixture
+def seeded() -> None:
+    """The same tensors and weights of torch in every run and in any order of the tests."""
+    import torch
+
+    torch.manual_seed(0)

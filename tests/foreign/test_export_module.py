@@ -24,6 +24,8 @@ from vmexport.ops.schema import CAUSAL_CONV1D, SELECTIVE_SCAN
 from vmexport.runtime.module_runner import MODULE_ENTRY, ModuleRunner
 from vmexport.runtime.session import SessionOptions
 
+pytestmark = pytest.mark.usefixtures("seeded")
+
 published: Any = published_models
 
 

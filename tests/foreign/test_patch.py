@@ -17,6 +17,8 @@ from vmexport.errors import UsageError
 from vmexport.foreign import patch_mamba
 from vmexport.foreign.entry_points import find_entry_points
 
+pytestmark = pytest.mark.usefixtures("seeded")
+
 published: Any = published_models
 """Untyped, as published models are."""
 

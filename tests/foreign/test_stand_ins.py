@@ -15,6 +15,8 @@ from test_patch import assert_same, operands
 from vmexport.errors import UsageError
 from vmexport.foreign import stand_ins
 
+pytestmark = pytest.mark.usefixtures("seeded")
+
 REPOSITORY = """
 import torch
 import triton
